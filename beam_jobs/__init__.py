@@ -1,0 +1,1 @@
+"""The streaming jobs: io/ (Kafka source and sink, shared by all), recognise/, match/, land/."""

@@ -1,0 +1,1 @@
+"""The way in: topics and codecs, producers, hot lists, simulator, feeds."""

@@ -1,0 +1,1 @@
+"""Kafka in and out of Beam, shared by all jobs."""

@@ -1,0 +1,1 @@
+"""Job `land`: reads and hits into the Iceberg lake, each exactly once."""

@@ -1,0 +1,1 @@
+"""Job `match`: reads against the hot lists in force, hits out."""

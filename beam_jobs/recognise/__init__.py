@@ -1,0 +1,1 @@
+"""Job `recognise`: frames in, one read for each vehicle pass out."""
