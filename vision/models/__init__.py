@@ -1,0 +1,1 @@
+"""Model files: ONNX networks, their cards, and the labels of their outputs."""

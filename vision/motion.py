@@ -1,0 +1,95 @@
+"""The motion gate: has a fixed camera's picture changed enough to read it again?
+
+Works on a small grey thumbnail. Even changes of light over the whole picture
+and sensor noise are no change; a plate coming into view is. Compare with the
+thumbnail of the last picture that was *read*, not of the last picture seen:
+then slow changes add up until they count.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from alpr.errors import BadInput
+from vision.decode import check_jpeg
+from vision.port import Image
+
+MAX_WIDTH = 240
+"""Widest thumbnail in pixels: an eighth of a 1920 pixel picture."""
+
+_SIZE = struct.Struct(">HH")
+_SHRINK = 8
+_SPOT = (5, 3)  # about a plate of 40 x 24 pixels of the full picture
+_AROUND = (41, 31)  # light is even over about a quarter of the thumbnail
+
+
+def thumbnail(image: Image) -> bytes:
+    """A grey thumbnail of a decoded picture: width and height (2 bytes each), then its rows."""
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    height, width = grey.shape
+    size = max(1, -(-width // _SHRINK)), max(1, -(-height // _SHRINK))
+    return _pack(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+
+
+def thumbnail_from_jpeg(data: bytes) -> bytes:
+    """The same from JPEG bytes, decoding an eighth of the size only.
+
+    Raises:
+        BadInput: see `vision.decode.check_jpeg`.
+    """
+    check_jpeg(data)
+    grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    if grey is None:
+        raise BadInput("jpeg-damaged", f"{len(data)} bytes cannot be decoded")
+    return _pack(grey)
+
+
+@dataclass(frozen=True, slots=True)
+class MotionGate:
+    """Compares thumbnails of one camera.
+
+    Attributes:
+        threshold: least local change of brightness that counts, in grey levels
+            (0 to 255) averaged over a spot the size of a small plate.
+        noise_factor: how many times the usual difference between the two
+            pictures a spot must change, so that a noisy camera stays quiet.
+    """
+
+    threshold: float = 6.0
+    noise_factor: float = 7.0
+
+    def changed(self, previous: bytes | None, current: bytes) -> bool:
+        """Whether `current` must be read, given the thumbnail of the last picture read."""
+        if previous is None:
+            return True
+        before, now = _unpack(previous), _unpack(current)
+        if before.shape != now.shape:
+            return True
+        spots = _local_change(before, now)
+        # The median is the camera's own noise: a vehicle covers less than half of the picture.
+        usual = float(np.median(spots))
+        return float(spots.max()) > max(self.threshold, self.noise_factor * usual)
+
+
+def _local_change(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Absolute change of each spot against the change of its surroundings, in grey levels."""
+    change = cv2.subtract(now, before, dtype=cv2.CV_32F)
+    return cv2.absdiff(cv2.blur(change, _SPOT), cv2.blur(change, _AROUND))
+
+
+def _pack(grey: NDArray[np.uint8]) -> bytes:
+    height, width = grey.shape
+    if width > MAX_WIDTH:
+        width, height = MAX_WIDTH, max(1, round(height * MAX_WIDTH / width))
+        grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    return _SIZE.pack(width, height) + grey.tobytes()
+
+
+def _unpack(data: bytes) -> NDArray[np.uint8]:
+    width, height = _SIZE.unpack_from(data)
+    return np.frombuffer(data, np.uint8, offset=_SIZE.size).reshape(height, width)

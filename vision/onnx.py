@@ -1,0 +1,51 @@
+"""Model files: checked against their checksum, opened for the CPU."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+
+import onnxruntime as ort
+
+from alpr.errors import Corrupt
+
+_SHA256 = {
+    "detector": "0f01d5bf1c57f7faebbfbf807ebc38bd8706aa95fe7643dcf70d608af7631dac",
+    "reader": "07daea5e4fae2aee1e0471e1a007589d82355da21eaa3af4f40213d8b44278a4",
+}
+
+
+def model_version(name: str) -> str:
+    """The first 8 hexadecimal digits of a model's checksum."""
+    return _SHA256[name][:8]
+
+
+def load(name: str) -> bytes:
+    """The bytes of `vision/models/<name>.onnx`.
+
+    Raises:
+        Corrupt: the file is missing or is not the one this version was released with.
+    """
+    expected = _SHA256[name]
+    source = files("vision.models") / f"{name}.onnx"
+    try:
+        data = source.read_bytes()
+    except FileNotFoundError as error:
+        raise Corrupt(f"model {source} is missing; install platelake again") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise Corrupt(
+            f"model {source} must have sha256 {expected}, has {found}; install platelake again"
+        )
+    return data
+
+
+def open_session(model: bytes, threads: int) -> ort.InferenceSession:
+    """A session on the CPU with `threads` threads inside one run; calls may be concurrent."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Idle threads sleep instead of spinning: other workers share the processors.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

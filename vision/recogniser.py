@@ -1,0 +1,63 @@
+"""The default recogniser: own detector, own reader, one picture at a time."""
+
+from __future__ import annotations
+
+import cv2
+
+from vision.calibration import chance_right
+from vision.detector import Detection, Detector
+from vision.onnx import load, model_version, open_session
+from vision.port import Image, PlateReading
+from vision.reader import CropText, Reader, cut
+
+MOST_PLATES = 8
+"""Plates read in one picture at most."""
+
+SCORE_FLOOR = 0.05
+"""Detections below this score are never read."""
+
+_RELATIVE_FLOOR = 0.1
+
+
+class PlatelakeRecogniser:
+    """Detector and reader behind the port; sessions are shared by all threads."""
+
+    def __init__(self, threads: int = 1) -> None:
+        cv2.setNumThreads(threads)
+        self._detector = Detector(open_session(load("detector"), threads))
+        self._reader = Reader(open_session(load("reader"), threads))
+        self._version = f"platelake-{model_version('detector')}-{model_version('reader')}"
+
+    @property
+    def version(self) -> str:
+        """`platelake-` and the checksums of both models."""
+        return self._version
+
+    def read(self, image: Image) -> list[PlateReading]:
+        """Read every plate found, best (detection score x text probability) first."""
+        found = self._detector.find(image, MOST_PLATES, SCORE_FLOOR)
+        if not found:
+            return []
+        # Beside a sure plate the faint ones are noise: reading them costs time, not exactness.
+        floor = found[0].score * _RELATIVE_FLOOR
+        found = [plate for plate in found if plate.score >= floor]
+        texts = self._reader.read([cut(image, plate.box) for plate in found])
+        readings = [_reading(plate, text) for plate, text in zip(found, texts, strict=True)]
+        return sorted(readings, key=_rank, reverse=True)
+
+
+def _reading(plate: Detection, crop: CropText) -> PlateReading:
+    text, probability = crop.candidates[0]
+    return PlateReading(
+        box=plate.box,
+        text=text,
+        confidence=chance_right(text, probability, plate.score),
+        candidates=crop.candidates,
+        state=crop.state if text else None,
+        state_confidence=crop.state_probability if text else None,
+        detection_score=plate.score,
+    )
+
+
+def _rank(reading: PlateReading) -> float:
+    return reading.detection_score * reading.candidates[0][1]
