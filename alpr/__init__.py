@@ -1,1 +1,1 @@
-"""The vocabulary: frozen records and pure rules. No broker, engine, store, web, clock or file in here."""
+"""The vocabulary: frozen records and pure rules. No broker, engine, store, clock or file here."""

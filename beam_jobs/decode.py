@@ -1,0 +1,88 @@
+"""Batches of messages to batches of records, bad ones aside. Shared by match and land."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, TypeVar
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from alpr.errors import BadInput
+from alpr.records import DeadLetter
+from beam_jobs.dead_letters import DeadLetterBudget, dead_letter
+from beam_jobs.io.source import Batch
+
+DEAD: Final = "dead"
+"""Tag of the output that holds DeadLetters."""
+
+RecordT = TypeVar("RecordT")
+
+
+@dataclass(frozen=True)
+class Records(Generic[RecordT]):
+    """The usable records of one Batch, with their offsets; covers [first, next) all the same."""
+
+    topic: str
+    partition: int
+    first: int
+    next: int
+    offsets: list[int]
+    timestamps_ms: list[int]
+    records: list[RecordT]
+
+
+class DecodeRecords(beam.DoFn):
+    """Batch in; Records out, even when empty, since their offsets count as done; DeadLetters aside.
+
+    Raises TooManyDeadLetters above `limit`, a share.
+    """
+
+    def __init__(
+        self,
+        job: str,
+        decode: Callable[[bytes | None], Any],
+        limit: float,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._job = job
+        self._decode = decode
+        self._limit = limit
+        self._now = now
+        self._budget: DeadLetterBudget | None = None
+
+    def setup(self) -> None:
+        """One budget per worker."""
+        self._budget = DeadLetterBudget(self._limit)
+
+    def process(self, element: Batch) -> Iterator[Any]:
+        """Decode every message of the batch."""
+        decode = self._decode
+        good: list[int] = []
+        records: list[Any] = []
+        dead: list[DeadLetter] = []
+        for index, value in enumerate(element.values):
+            try:
+                records.append(decode(value))
+            except BadInput as error:
+                dead.append(dead_letter(self._job, element, index, error, self._now()))
+            else:
+                good.append(index)
+        for letter in dead:
+            yield TaggedOutput(DEAD, letter)
+        if self._budget is not None:
+            self._budget.spend(len(element.values), [letter.reason for letter in dead])
+        whole = not dead
+        yield Records(
+            topic=element.topic,
+            partition=element.partition,
+            first=element.first,
+            next=element.next,
+            offsets=element.offsets if whole else [element.offsets[i] for i in good],
+            timestamps_ms=element.timestamps_ms
+            if whole
+            else [element.timestamps_ms[i] for i in good],
+            records=records,
+        )

@@ -1,0 +1,195 @@
+"""The hot list as one immutable file that every worker maps into memory.
+
+Layout of a store (a folder):
+
+    snapshots/<version>.arrow   Arrow IPC file, one record batch, rows sorted by `key`
+    current.json                which snapshot is in force; replaced atomically
+
+Workers of one machine share the file's pages; a search is a binary search in
+the `key` column and makes Python objects only for what it finds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import crc32c
+import msgspec
+import numpy as np
+import pyarrow as pa
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from alpr.errors import Corrupt, Unavailable
+from alpr.records import HotlistEntry, Instant
+from ingest.hotlists.keys import plate_keys
+
+_CODED: Final = pa.dictionary(pa.int32(), pa.string())
+_TIME: Final = pa.timestamp("us", tz="UTC")
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("key", pa.uint64(), nullable=False),
+        pa.field("entry_id", pa.string(), nullable=False),
+        pa.field("source", _CODED, nullable=False),
+        pa.field("plate", pa.string(), nullable=False),
+        pa.field("state", _CODED),
+        pa.field("category", _CODED, nullable=False),
+        pa.field("priority", pa.int8(), nullable=False),
+        pa.field("valid_from", _TIME, nullable=False),
+        pa.field("valid_to", _TIME),
+        pa.field("agency", _CODED),
+        pa.field("case_number", pa.string()),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+_FIELDS: Final = tuple(SCHEMA.names[1:])
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which snapshot is in force (`current.json`)."""
+
+    version: Annotated[str, Meta(pattern=r"^[0-9TZ]{16,23}-[0-9a-f]{8}$")]
+    built_at: Instant
+    entries: int
+    size: int
+    """Bytes of the snapshot file."""
+    crc32c: int
+    """Checksum of the snapshot file."""
+    changes_offset: int
+    """Changes below this offset of `hotlist-changes` are in the snapshot."""
+
+
+class Snapshot:
+    """An open snapshot: memory-mapped, read-only, safe to share between threads."""
+
+    def __init__(self, manifest: Manifest, table: pa.RecordBatch) -> None:
+        self.manifest = manifest
+        self._table = table
+        self.keys: NDArray[np.uint64] = table.column("key").to_numpy(zero_copy_only=True)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def ranges(
+        self, keys: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """For the k keys that occur: index into `keys`, first row, row after the last."""
+        first = np.searchsorted(self.keys, keys, side="left")
+        found = (
+            np.flatnonzero(self.keys[np.minimum(first, len(self) - 1)] == keys)
+            if len(self)
+            else np.empty(0, np.intp)
+        )
+        last = np.searchsorted(self.keys, keys[found], side="right")
+        return found, first[found], last
+
+    def entry(self, row: int) -> HotlistEntry:
+        """The entry of one row."""
+        fields: dict[str, Any] = {name: self._table.column(name)[row].as_py() for name in _FIELDS}
+        return HotlistEntry(**fields)
+
+
+def write_snapshot(
+    store: Path, entries: Iterable[HotlistEntry], built_at: datetime, changes_offset: int
+) -> Manifest:
+    """Write a snapshot and put it in force, atomically and durably; its manifest.
+
+    An entry id that occurs twice keeps its last entry.
+    """
+    unique = {entry.entry_id: entry for entry in entries}
+    batch = _as_batch(list(unique.values()))
+    folder = store / "snapshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".partial-{os.getpid()}"
+    with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+        writer.write_batch(batch)
+    checksum = _checksum(partial)
+    manifest = Manifest(
+        version=f"{built_at:%Y%m%dT%H%M%S%fZ}-{checksum:08x}",
+        built_at=built_at,
+        entries=batch.num_rows,
+        size=partial.stat().st_size,
+        crc32c=checksum,
+        changes_offset=changes_offset,
+    )
+    _sync(partial)
+    partial.replace(folder / f"{manifest.version}.arrow")
+    _publish(store, manifest)
+    return manifest
+
+
+def _as_batch(entries: list[HotlistEntry]) -> pa.RecordBatch:
+    keys = plate_keys([entry.plate for entry in entries])
+    order = np.argsort(keys, kind="stable")
+    ordered = [entries[i] for i in order]
+    columns = [pa.array(keys[order])]
+    for name in _FIELDS:
+        values = [getattr(entry, name) for entry in ordered]
+        kind = SCHEMA.field(name).type
+        if pa.types.is_dictionary(kind):
+            columns.append(pa.array(values, pa.string()).dictionary_encode().cast(kind))
+        else:
+            columns.append(pa.array(values, kind))
+    return pa.record_batch(columns, schema=SCHEMA)
+
+
+def _publish(store: Path, manifest: Manifest) -> None:
+    partial = store / f".current-{os.getpid()}.json"
+    partial.write_bytes(msgspec.json.encode(manifest))
+    _sync(partial)
+    partial.replace(store / "current.json")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            checksum = crc32c.crc32c(chunk, checksum)
+    return checksum
+
+
+def read_manifest(store: Path) -> Manifest:
+    """The manifest in force. Raises Unavailable if no list was ever loaded, Corrupt if damaged."""
+    path = store / "current.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise Unavailable(
+            f"a hot list was required in {store}, none was loaded there: "
+            "load one with `platelake hotlist load`"
+        ) from None
+    except msgspec.DecodeError as error:
+        raise Corrupt(f"{path} is not a hot-list manifest: {error}") from error
+
+
+def open_snapshot(store: Path, manifest: Manifest) -> Snapshot:
+    """Map the manifest's snapshot into memory, after checking every byte. Raises Corrupt."""
+    path = store / "snapshots" / f"{manifest.version}.arrow"
+    try:
+        size = path.stat().st_size
+        checksum = _checksum(path)
+        if (size, checksum) != (manifest.size, manifest.crc32c):
+            raise Corrupt(
+                f"{path.name} should have {manifest.size} bytes with checksum "
+                f"{manifest.crc32c:08x}, and has {size} with {checksum:08x}: load the list again"
+            )
+        reader = pa.ipc.open_file(pa.memory_map(str(path), "rb"))
+        if reader.schema != SCHEMA:
+            raise Corrupt(f"{path.name} has another layout than this version reads")
+        batch = (
+            reader.get_batch(0)
+            if reader.num_record_batches
+            else pa.RecordBatch.from_pylist([], schema=SCHEMA)
+        )
+    except (OSError, pa.ArrowException) as error:
+        raise Corrupt(f"{path.name} cannot be read: {error}") from error
+    return Snapshot(manifest, batch)
