@@ -53,7 +53,11 @@ def _likely_classes(log_probs: NDArray[np.float32]) -> list[list[tuple[str, floa
     order = np.argsort(-log_probs, axis=1, kind="stable")[:, :_CLASSES_PER_STEP]
     values = np.take_along_axis(log_probs, order, axis=1)
     return [
-        [("" if k == 0 else ALPHABET[k - 1], v) for k, v in zip(ks, vs, strict=True) if v > _LEAST_LOG]
+        [
+            ("" if k == 0 else ALPHABET[k - 1], v)
+            for k, v in zip(ks, vs, strict=True)
+            if v > _LEAST_LOG
+        ]
         for ks, vs in zip(order.tolist(), values.tolist(), strict=True)
     ]
 

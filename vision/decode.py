@@ -93,13 +93,7 @@ def decode(data: bytes) -> Image:
     """
     header = check_jpeg(data)
     halve = max(header.width, header.height) >= HALVE_FROM
-    image = _imdecode(data, cv2.IMREAD_REDUCED_COLOR_2 if halve else cv2.IMREAD_COLOR)
-    if image is None:
-        raise BadInput(
-            "jpeg-damaged",
-            f"{len(data)} bytes of {header.width} x {header.height} pixels cannot be decoded",
-        )
-    return image
+    return decode_as(data, cv2.IMREAD_REDUCED_COLOR_2 if halve else cv2.IMREAD_COLOR)
 
 
 def encode_crop(image: Image, box: Box) -> bytes:
@@ -134,7 +128,7 @@ def _encode(image: Image, long_side: int, most: int) -> bytes:
     scale = long_side / max(image.shape[:2])
     if scale < 1:
         size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     data = b""
     for quality in _QUALITIES:
         data = encode_jpeg(image, quality)
@@ -164,8 +158,12 @@ def _frame_header(marker: int, body: bytes) -> JpegHeader:
     return JpegHeader(width, height, components)
 
 
-def _imdecode(data: bytes, flags: int) -> Image | None:
+def decode_as(data: bytes, flags: int) -> Image:
+    """Checked JPEG bytes through OpenCV with its IMREAD flags; raises `jpeg-damaged`."""
     try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise BadInput("jpeg-damaged", f"the decoder refuses it: {error.err}") from error
+    if image is None:
+        raise BadInput("jpeg-damaged", f"{len(data)} bytes cannot be decoded")
+    return np.asarray(image, np.uint8)

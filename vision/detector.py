@@ -59,9 +59,7 @@ def _prepare(image: Image) -> tuple[NDArray[np.float32], float]:
     return tensor, scale
 
 
-def _peaks(
-    maps: NDArray[np.float32], scale: float, limit: int, floor: float
-) -> list[Detection]:
+def _peaks(maps: NDArray[np.float32], scale: float, limit: int, floor: float) -> list[Detection]:
     """Local maxima of the centre map as boxes.
 
     `maps` holds, per cell: logit of a plate centre, offset of the centre in

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alpr.errors import BadInput
-from vision.decode import check_jpeg
+from vision.decode import check_jpeg, decode_as
 from vision.port import Image
+
+Grey: TypeAlias = NDArray[np.uint8]
 
 MAX_WIDTH = 240
 """Widest thumbnail in pixels: an eighth of a 1920 pixel picture."""
@@ -30,10 +32,9 @@ _AROUND = (41, 31)  # light is even over about a quarter of the thumbnail
 
 def thumbnail(image: Image) -> bytes:
     """A grey thumbnail of a decoded picture: width and height (2 bytes each), then its rows."""
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
     height, width = grey.shape
-    size = max(1, -(-width // _SHRINK)), max(1, -(-height // _SHRINK))
-    return _pack(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
+    return _pack(_resized(grey, -(-width // _SHRINK), -(-height // _SHRINK)))
 
 
 def thumbnail_from_jpeg(data: bytes) -> bytes:
@@ -43,10 +44,7 @@ def thumbnail_from_jpeg(data: bytes) -> bytes:
         BadInput: see `vision.decode.check_jpeg`.
     """
     check_jpeg(data)
-    grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
-    if grey is None:
-        raise BadInput("jpeg-damaged", f"{len(data)} bytes cannot be decoded")
-    return _pack(grey)
+    return _pack(decode_as(data, cv2.IMREAD_REDUCED_GRAYSCALE_8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +74,24 @@ class MotionGate:
         return float(spots.max()) > max(self.threshold, self.noise_factor * usual)
 
 
-def _local_change(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _local_change(before: Grey, now: Grey) -> NDArray[np.float32]:
     """Absolute change of each spot against the change of its surroundings, in grey levels."""
     change = cv2.subtract(now, before, dtype=cv2.CV_32F)
-    return cv2.absdiff(cv2.blur(change, _SPOT), cv2.blur(change, _AROUND))
+    return np.asarray(cv2.absdiff(cv2.blur(change, _SPOT), cv2.blur(change, _AROUND)), np.float32)
 
 
-def _pack(grey: NDArray[np.uint8]) -> bytes:
+def _pack(grey: Grey) -> bytes:
     height, width = grey.shape
     if width > MAX_WIDTH:
         width, height = MAX_WIDTH, max(1, round(height * MAX_WIDTH / width))
-        grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+        grey = _resized(grey, width, height)
     return _SIZE.pack(width, height) + grey.tobytes()
 
 
-def _unpack(data: bytes) -> NDArray[np.uint8]:
+def _resized(grey: Grey, width: int, height: int) -> Grey:
+    return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _unpack(data: bytes) -> Grey:
     width, height = _SIZE.unpack_from(data)
     return np.frombuffer(data, np.uint8, offset=_SIZE.size).reshape(height, width)

@@ -104,9 +104,7 @@ def open_recogniser(name: str = "platelake", threads: int = 1) -> Recogniser:
         Corrupt: a model file is not the one this version was released with.
     """
     if name not in _FACTORIES:
-        raise ConfigurationError(
-            f"recogniser must be one of {', '.join(_FACTORIES)}; got {name!r}"
-        )
+        raise ConfigurationError(f"recogniser must be one of {', '.join(_FACTORIES)}; got {name!r}")
     if threads < 1:
         raise ConfigurationError(f"threads of a recogniser must be 1 or more; got {threads}")
     with _opening:

@@ -74,17 +74,18 @@ def cut(image: Image, box: Box) -> Image:
         left, top = max(0, int(x0)), max(0, int(y0))
         right, bottom = min(image.shape[1], int(x1) + 1), min(image.shape[0], int(y1) + 1)
         part = image[top:bottom, left:right]
-        image = cv2.resize(part, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
+        factor = 1 / shrink
+        smaller = cv2.resize(part, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        image = np.asarray(smaller, np.uint8)
         x0, x1 = (x0 - left) / shrink, (x1 - left) / shrink
         y0, y1 = (y0 - top) / shrink, (y1 - top) / shrink
     # Maps crop corners to picture corners; warpAffine with WARP_INVERSE_MAP samples the picture.
-    onto = np.array(
-        [[(x1 - x0) / WIDTH, 0, x0], [0, (y1 - y0) / HEIGHT, y0]], dtype=np.float64
-    )
-    return cv2.warpAffine(
+    onto = np.array([[(x1 - x0) / WIDTH, 0, x0], [0, (y1 - y0) / HEIGHT, y0]], dtype=np.float64)
+    crop = cv2.warpAffine(
         image,
         onto,
         (WIDTH, HEIGHT),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return np.asarray(crop, np.uint8)

@@ -13,10 +13,10 @@ from vision.reader import CropText, Reader, cut
 MOST_PLATES = 8
 """Plates read in one picture at most."""
 
-SCORE_FLOOR = 0.05
+SCORE_FLOOR = 0.3
 """Detections below this score are never read."""
 
-_RELATIVE_FLOOR = 0.1
+_RELATIVE_FLOOR = 0.4
 
 
 class PlatelakeRecogniser:
@@ -38,7 +38,7 @@ class PlatelakeRecogniser:
         found = self._detector.find(image, MOST_PLATES, SCORE_FLOOR)
         if not found:
             return []
-        # Beside a sure plate the faint ones are noise: reading them costs time, not exactness.
+        # Beside a sure plate the faint ones are noise: reading them costs only time.
         floor = found[0].score * _RELATIVE_FLOOR
         found = [plate for plate in found if plate.score >= floor]
         texts = self._reader.read([cut(image, plate.box) for plate in found])
