@@ -1,0 +1,101 @@
+"""Everything the services are made of, obtained when first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from alpr.errors import ConfigurationError
+from infra import preflight
+from infra.provision import cache, jars, minio, tools
+from infra.provision.progress import Reporter, Silent
+from infra.settings import Settings
+from infra.versions import versions
+
+# What the jars, their copy in Maven's own repository and a build of MinIO take, generously.
+_CACHE_FREE_MIB = 1500
+
+
+@dataclass
+class Provisioner:
+    """Finds, installs or builds each part once; a part that is there costs a few file reads.
+
+    Each property raises ConfigurationError when a tool is missing and may not be installed,
+    and Unavailable when a download fails.
+    """
+
+    settings: Settings
+    reporter: Reporter = field(default_factory=Silent)
+
+    @cached_property
+    def java(self) -> Path:
+        """The `java` program."""
+        minimum = versions().java.minimum_major
+        found = tools.find_java()
+        if found is None:
+            why = f"Java {minimum} or newer is required and was not found"
+            tools.install([f"openjdk-{minimum}-jre-headless"], why, self.reporter)
+            found = tools.find_java()
+        if found is None:
+            raise ConfigurationError(f"Java {minimum} was installed but still cannot be found")
+        return found.path
+
+    @cached_property
+    def _maven(self) -> Path:
+        self._require_room()
+        found = tools.find_maven()
+        if found is None:
+            tools.install(["maven"], "Maven is required to resolve Kafka and Flink", self.reporter)
+            found = tools.find_maven()
+        if found is None:
+            raise ConfigurationError("Maven was installed but `mvn` still cannot be found")
+        return found.path
+
+    @cached_property
+    def kafka_jars(self) -> Path:
+        """The folder of the broker's class path."""
+        folder = jars.kafka_folder(self.settings.cache)
+        if cache.is_complete(folder, jars.kafka_recipe()):
+            return folder
+        return jars.resolve_kafka(self.settings.cache, self._maven, self.java, self.reporter)
+
+    @cached_property
+    def flink_jars(self) -> Path:
+        """The folder of the class path of Flink and Beam's job server."""
+        folder = jars.flink_folder(self.settings.cache)
+        if cache.is_complete(folder, jars.flink_recipe()):
+            return folder
+        return jars.resolve_flink(self.settings.cache, self._maven, self.java, self.reporter)
+
+    @cached_property
+    def minio(self) -> Path:
+        """The `minio` program."""
+        folder = minio.folder(self.settings.cache)
+        if cache.is_complete(folder, minio.recipe()):
+            return folder / "minio"
+        self._require_room()
+        go = tools.find_go()
+        if go is None:
+            raise ConfigurationError(
+                "Go is required to build MinIO for the full profile and was not found. Install "
+                "Go 1.24 or newer from the system's packages or its makers, or use "
+                "`--profile embedded`, which needs no MinIO"
+            )
+        return minio.build(self.settings.cache, go.path, self.reporter)
+
+    @cached_property
+    def postgres(self) -> Path:
+        """The folder of PostgreSQL's programs."""
+        minimum = versions().postgres.minimum_major
+        found = tools.find_postgres()
+        if found is None:
+            why = f"PostgreSQL {minimum} or newer is required by the full profile"
+            tools.install(["postgresql"], why, self.reporter)
+            found = tools.find_postgres()
+        if found is None:
+            raise ConfigurationError("PostgreSQL was installed but still cannot be found")
+        return found.path
+
+    def _require_room(self) -> None:
+        preflight.require_free_disk(self.settings.cache, _CACHE_FREE_MIB)

@@ -1,0 +1,127 @@
+"""The whole local stack of a profile: started in order, stopped in the reverse order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from alpr.errors import ConfigurationError, PlatelakeError
+from infra.process import ManagedProcess, ProcessStatus
+from infra.provision import Provisioner
+from infra.provision.progress import Reporter, Silent
+from infra.services.flink import EmbeddedFlink, Flink, StandaloneFlink
+from infra.services.kafka import Kafka
+from infra.services.service import Service
+from infra.settings import Profile, Settings
+
+
+class Stack:
+    """The services of `settings.profile`, and where they answer."""
+
+    def __init__(self, settings: Settings, reporter: Reporter | None = None) -> None:
+        self.settings = settings
+        self.reporter = reporter or Silent()
+        self.provisioner = Provisioner(settings, self.reporter)
+        self.kafka = Kafka(settings, self.provisioner)
+        self.flink: Flink
+        if settings.profile is Profile.FULL:
+            self.flink = StandaloneFlink(settings, self.provisioner)
+        else:
+            self.flink = EmbeddedFlink(settings, self.provisioner)
+
+    @property
+    def services(self) -> Sequence[Service]:
+        """The services in the order in which they start."""
+        return (self.kafka, self.flink)
+
+    @property
+    def processes(self) -> Sequence[ManagedProcess]:
+        """All processes in the order in which they start."""
+        return [process for service in self.services for process in service.processes]
+
+    # Where things answer.
+
+    @property
+    def bootstrap(self) -> str:
+        """Kafka's `host:port`."""
+        return self.kafka.bootstrap
+
+    @property
+    def job_endpoint(self) -> str:
+        """`host:port` of Beam's job service."""
+        return self.flink.job_endpoint
+
+    @property
+    def flink_rest(self) -> str:
+        """Base address of Flink's REST; embedded, of the first job's."""
+        return self.flink.rest_urls[0]
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Where the generated credentials lie."""
+        return self.settings.secrets_dir
+
+    # What can be done.
+
+    def up(self, after_kafka: Callable[[str], object] | None = None) -> list[str]:
+        """Start what does not run; the names of the processes that were started.
+
+        `after_kafka` gets the bootstrap address once Kafka is well: the place to make topics.
+
+        Raises ConfigurationError or Unavailable. Then, and when interrupted, the processes
+        that this call started are stopped again; those that ran before stay.
+        """
+        self._make_folders()
+        before = {process.name for process in self.processes if process.alive()}
+        try:
+            for service in self.services:
+                with self.reporter.step(f"Starting {service.name}"):
+                    service.start()
+                if service is self.kafka and after_kafka:
+                    with self.reporter.step("Making topics"):
+                        after_kafka(self.bootstrap)
+        except BaseException:  # an interrupt too: a stack that is not up must leave nothing
+            self._stop([process for process in self.processes if process.name not in before])
+            raise
+        return [process.name for process in self.processes if process.name not in before]
+
+    def down(self) -> list[str]:
+        """Stop everything; the names of the processes that ran.
+
+        All are tried. Raises the first error once the others are stopped.
+        """
+        return self._stop(self.processes)
+
+    def status(self) -> list[ProcessStatus]:
+        """What is known of each process now."""
+        return [process.status() for process in self.processes]
+
+    def healthy(self) -> bool:
+        """Whether every process runs and answers."""
+        return all(service.healthy() for service in self.services)
+
+    @staticmethod
+    def _stop(processes: Sequence[ManagedProcess]) -> list[str]:
+        stopped: list[str] = []
+        errors: list[PlatelakeError] = []
+        for process in reversed(processes):
+            try:
+                if process.stop():
+                    stopped.append(process.name)
+            except PlatelakeError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return stopped
+
+    def _make_folders(self) -> None:
+        settings = self.settings
+        for folder in (settings.data_dir, settings.logs_dir, settings.run_dir):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigurationError(
+                    f"cannot make {folder}: {error.strerror}. Choose another place for the "
+                    "state with PLATELAKE_HOME"
+                ) from error
+        settings.secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
