@@ -1,0 +1,1 @@
+"""The lake: tables, landing, images, compaction, look-ups. The only place for pyiceberg."""

@@ -1,0 +1,128 @@
+"""How a table's rows become one Parquet file, and the Iceberg entry that registers it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.conversions import to_bytes
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.typedef import Record
+from pyiceberg.types import TimestamptzType
+
+from catalog.schemas import CAPTURED
+
+ROW_GROUP_ROWS = 32_768
+STAGED_LEVEL, COMPACTED_LEVEL = 1, 3
+"""zstd levels: a staged file lives for minutes, a compacted one for months."""
+
+DAY_MICROS = 86_400_000_000
+
+# Few distinct values: a dictionary shrinks them. Ids, plates and offsets are (nearly) all
+# distinct; for them a dictionary costs time and gives nothing.
+_DICTIONARY = frozenset(
+    {
+        *("agency", "camera", "retention_class", "state", "source", "source_version", "frames"),
+        *("schema_version", "source_topic", "source_partition", "landed_at", "state_confidence"),
+        *("list_version", "entry_id", "entry_plate", "entry_state", "category", "priority"),
+        *("match", "state_match", "crop.pack", "overview.pack"),
+    }
+)
+
+
+@dataclass(frozen=True, order=True)
+class Partition:
+    """One partition of a table: days since 1970-01-01 (UTC) and retention class."""
+
+    day: int
+    retention_class: str
+
+    @property
+    def date(self) -> date:
+        """The day as a date."""
+        return date(1970, 1, 1) + timedelta(days=self.day)
+
+    @property
+    def folder(self) -> str:
+        """The partition's folder below the table's location."""
+        return f"data/captured_day={self.date}/retention_class={self.retention_class}"
+
+    @property
+    def record(self) -> Record:
+        """As Iceberg's metadata has it."""
+        return Record(self.day, self.retention_class)
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """A stored Parquet file: what Iceberg must know of it. Bounds in µs since 1970 (UTC)."""
+
+    uri: str
+    partition: Partition
+    rows: int
+    size: int
+    first_captured: int
+    last_captured: int
+    sort_order: int | None = None
+
+
+def encode(table: pa.Table, level: int) -> pa.Buffer:
+    """One Parquet file: zstd, 32k-row groups, page index, field ids, no pandas or Arrow extras."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=ROW_GROUP_ROWS,
+        compression="zstd",
+        compression_level=level,
+        use_dictionary=[name for name in _leaves(table.schema) if name in _DICTIONARY],
+        write_page_index=True,
+        store_schema=False,
+    )
+    return sink.getvalue()
+
+
+def captured_bounds(table: pa.Table) -> tuple[int, int]:
+    """Smallest and largest captured_at in µs since 1970 (UTC) of a table with rows."""
+    bounds = pc.min_max(table["captured_at"].cast(pa.int64()))
+    return bounds["min"].as_py(), bounds["max"].as_py()
+
+
+def data_file(file: ParquetFile, spec_id: int) -> DataFile:
+    """The manifest entry: bounds of captured_at only (no plate text in metadata).
+
+    split_offsets stays None, or Trino makes one split of every row group.
+    """
+    return DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=file.uri,
+        file_format=FileFormat.PARQUET,
+        partition=file.partition.record,
+        record_count=file.rows,
+        file_size_in_bytes=file.size,
+        column_sizes={},
+        value_counts={CAPTURED: file.rows},
+        null_value_counts={CAPTURED: 0},
+        nan_value_counts={},
+        lower_bounds={CAPTURED: to_bytes(TimestamptzType(), file.first_captured)},
+        upper_bounds={CAPTURED: to_bytes(TimestamptzType(), file.last_captured)},
+        key_metadata=None,
+        split_offsets=None,
+        equality_ids=None,
+        sort_order_id=file.sort_order,
+        spec_id=spec_id,
+    )
+
+
+def _leaves(schema: pa.Schema) -> Sequence[str]:
+    names: list[str] = []
+    for field in schema:
+        if pa.types.is_struct(field.type):
+            names += (f"{field.name}.{child.name}" for child in field.type)
+        else:
+            names.append(field.name)
+    return names

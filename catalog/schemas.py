@@ -1,0 +1,175 @@
+"""The tables of the lake: columns, partitioning, order, properties.
+
+Column names and meanings are those of `alpr.records`; images are not in the rows but in
+packs (`catalog.images`), and each row says where it came from (topic, partition, offset).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
+from pyiceberg.transforms import DayTransform, IdentityTransform
+from pyiceberg.types import (
+    BooleanType,
+    DoubleType,
+    IcebergType,
+    IntegerType,
+    ListType,
+    LongType,
+    NestedField,
+    StringType,
+    StructType,
+    TimestamptzType,
+)
+
+NAMESPACE = "alpr"
+
+CAPTURED, CLASS, PLATE = 4, 6, 8
+"""Field ids that code refers to; the same in every table.
+
+Iceberg numbers a new table's fields itself, top level first: the ids below are those it gives.
+"""
+
+PARTITION_DAY, PARTITION_CLASS = "captured_day", "retention_class"
+
+SORTED = 1
+"""Sort order id of a file that compaction wrote: by plate, then time of capture."""
+
+PROPERTIES = {
+    "format-version": "2",
+    # A lost compare-and-swap must come back to the committer: pyiceberg's own retry would
+    # silently put a fenced committer's rows on top of its successor's.
+    "commit.retry.num-retries": "0",
+    # Column bounds of other fields would keep plate text in manifests after deletion.
+    "write.metadata.metrics.default": "none",
+    "write.metadata.metrics.column.captured_at": "full",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "3",
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "50",
+    "write.parquet.compression-codec": "zstd",
+}
+
+
+@dataclass(frozen=True)
+class TableDef:
+    """One table of the lake: name in the namespace, Iceberg schema, and its id column."""
+
+    name: str
+    schema: Schema
+    id_column: str
+
+    @property
+    def identifier(self) -> str:
+        """`alpr.reads`: the table's full name in the catalogue."""
+        return f"{NAMESPACE}.{self.name}"
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema of its files, with Iceberg's field ids."""
+        return schema_to_pyarrow(self.schema, include_field_ids=True)
+
+
+def _field(number: int, name: str, kind: IcebergType, *, required: bool = True) -> NestedField:
+    return NestedField(number, name, kind, required=required)
+
+
+def _image(first: int) -> StructType:
+    # Optional inside: Arrow does not write back a missing struct whose fields are required.
+    return StructType(
+        _field(first, "pack", StringType(), required=False),
+        _field(first + 1, "offset", LongType(), required=False),
+        _field(first + 2, "length", IntegerType(), required=False),
+    )
+
+
+_CANDIDATE = StructType(_field(28, "plate", StringType()), _field(29, "score", DoubleType()))
+
+READS = TableDef(
+    "reads",
+    Schema(
+        _field(1, "read_id", StringType()),
+        _field(2, "agency", StringType()),
+        _field(3, "camera", StringType()),
+        _field(CAPTURED, "captured_at", TimestamptzType()),
+        _field(5, "received_at", TimestamptzType()),
+        _field(CLASS, "retention_class", StringType()),
+        _field(7, "confidence", DoubleType()),
+        _field(PLATE, "plate", StringType()),
+        _field(9, "plate_raw", StringType()),
+        _field(10, "state", StringType(), required=False),
+        _field(11, "state_confidence", DoubleType(), required=False),
+        _field(12, "candidates", ListType(27, _CANDIDATE, element_required=True)),
+        _field(13, "latitude", DoubleType(), required=False),
+        _field(14, "longitude", DoubleType(), required=False),
+        _field(15, "heading", DoubleType(), required=False),
+        _field(16, "source", StringType()),
+        _field(17, "source_version", StringType()),
+        _field(18, "source_id", StringType()),
+        _field(19, "frames", IntegerType()),
+        _field(20, "crop", _image(30), required=False),
+        _field(21, "overview", _image(33), required=False),
+        _field(22, "schema_version", IntegerType()),
+        _field(23, "source_topic", StringType()),
+        _field(24, "source_partition", IntegerType()),
+        _field(25, "source_offset", LongType()),
+        _field(26, "landed_at", TimestamptzType()),
+    ),
+    "read_id",
+)
+
+HITS = TableDef(
+    "hits",
+    Schema(
+        _field(1, "hit_id", StringType()),
+        _field(2, "agency", StringType()),
+        _field(3, "camera", StringType()),
+        _field(CAPTURED, "captured_at", TimestamptzType()),
+        _field(5, "matched_at", TimestamptzType()),
+        _field(CLASS, "retention_class", StringType()),
+        _field(7, "confidence", DoubleType()),
+        _field(PLATE, "plate", StringType()),
+        _field(9, "state", StringType(), required=False),
+        _field(10, "read_id", StringType()),
+        _field(11, "entry_id", StringType()),
+        _field(12, "list_version", StringType()),
+        _field(13, "entry_plate", StringType()),
+        _field(14, "entry_state", StringType(), required=False),
+        _field(15, "category", StringType()),
+        _field(16, "priority", IntegerType()),
+        _field(17, "match", StringType()),
+        _field(18, "state_match", StringType()),
+        _field(19, "alert", BooleanType()),
+        _field(20, "latitude", DoubleType(), required=False),
+        _field(21, "longitude", DoubleType(), required=False),
+        _field(22, "heading", DoubleType(), required=False),
+        _field(23, "schema_version", IntegerType()),
+        _field(24, "source_topic", StringType()),
+        _field(25, "source_partition", IntegerType()),
+        _field(26, "source_offset", LongType()),
+        _field(27, "landed_at", TimestamptzType()),
+    ),
+    "hit_id",
+)
+
+TABLES = {table.name: table for table in (READS, HITS)}
+
+PARTITIONING = PartitionSpec(
+    PartitionField(CAPTURED, 1000, DayTransform(), PARTITION_DAY),
+    PartitionField(CLASS, 1001, IdentityTransform(), PARTITION_CLASS),
+)
+"""By day of capture (UTC) and retention class: what expires together lies together."""
+
+ORDER = SortOrder(
+    *(
+        SortField(field, IdentityTransform(), SortDirection.ASC, NullOrder.NULLS_FIRST)
+        for field in (PLATE, CAPTURED)
+    ),
+    order_id=SORTED,
+)
+"""Of compacted files only: one plate's reads lie together and a look-up reads few pages."""

@@ -1,0 +1,140 @@
+"""Compare-and-swap on a table: the one way anything in the lake is changed.
+
+The catalogue swaps a table's metadata only if nobody changed it since it was read. Who
+loses reads it again and decides anew. An answer that never came (a dead connection, a
+killed store) is resolved by looking for the change in the table: every change carries a
+name of its own in its snapshot, and at most one attempt under a name can ever land,
+because a second one starts from metadata that the first replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.update.snapshot import ExpireSnapshots
+from sqlalchemy.exc import DBAPIError
+
+from alpr.errors import Unavailable
+from catalog.lake import Lake
+
+log = logging.getLogger(__name__)
+
+OPERATION = "platelake.op"
+_NAME = "platelake.commit"
+
+MAX_SNAPSHOTS, KEEP_SNAPSHOTS = 50, 25
+"""Appending slows with every snapshot kept; past the first number only the second stay."""
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
+
+Summary = dict[str, str]
+Change = Callable[[Transaction, Summary], None]
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """What became of a change.
+
+    `table` is its state after it, `snapshot_id` the snapshot the change made (None if
+    `decide` found nothing to do), `attempts` how often it was tried.
+    """
+
+    table: Table
+    snapshot_id: int | None
+    attempts: int
+
+
+def swap(
+    lake: Lake,
+    table_name: str,
+    operation: str,
+    decide: Callable[[Table], Change | None],
+    *,
+    attempts: int,
+    sleep: Callable[[float], None],
+) -> Swapped:
+    """Change a table. `decide` looks at its current state and gives the change, or None to stop.
+
+    The change must add a snapshot, with the summary it is given: changes of properties
+    alone do not make a concurrent commit fail. Errors of `decide` pass through.
+    Raises Unavailable after `attempts` attempts; the change has then not landed, or, if
+    the catalogue stayed silent, may have: deciding anew finds out.
+    """
+    name = str(uuid.uuid4())
+    trouble: Exception | None = None
+    for attempt in range(attempts):
+        if attempt:
+            sleep(min(_FIRST_WAIT * 2 ** (attempt - 1), _LONGEST_WAIT))
+        try:
+            table = lake.table(table_name)
+        except Unavailable as error:
+            trouble = error
+            continue
+        if attempt and (landed := _landed(table, name)) is not None:
+            return Swapped(table, landed, attempt)
+        change = decide(table)
+        if change is None:
+            return Swapped(table, None, 0)
+        try:
+            transaction = table.transaction()
+            change(transaction, {OPERATION: operation, _NAME: name})
+            _expire(transaction)
+            table = transaction.commit_transaction()
+            return Swapped(table, head(table), attempt + 1)
+        except CommitFailedException as error:
+            log.info("%s of %s lost a race and is decided anew", operation, table_name)
+            trouble = error
+        except (CommitStateUnknownException, DBAPIError, OSError) as error:
+            log.warning(
+                "%s of %s has an unknown outcome (%s), looking it up",
+                operation,
+                table_name,
+                type(error).__name__,
+            )
+            trouble = error
+    raise Unavailable(
+        f"{operation} of table {table_name} did not succeed in {attempts} attempts, "
+        f"last for: {type(trouble).__name__}: {trouble}"
+    ) from trouble
+
+
+def operations_since(table: Table, snapshot_id: int | None) -> list[str | None] | None:
+    """Operations (newest first) after a snapshot up to the head; None if it is not an ancestor.
+
+    An operation is what `swap` was told, or None for a snapshot that it did not make.
+    """
+    found: list[str | None] = []
+    snapshot = table.current_snapshot()
+    while snapshot is not None and snapshot.snapshot_id != snapshot_id:
+        found.append(snapshot.summary.get(OPERATION) if snapshot.summary else None)
+        if snapshot.parent_snapshot_id is None:
+            return found if snapshot_id is None else None
+        snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id)
+    return found if snapshot is not None or snapshot_id is None else None
+
+
+def head(table: Table) -> int | None:
+    """Id of the current snapshot; None if the table never had one."""
+    snapshot = table.current_snapshot()
+    return None if snapshot is None else snapshot.snapshot_id
+
+
+def _landed(table: Table, name: str) -> int | None:
+    for snapshot in table.metadata.snapshots:
+        if snapshot.summary is not None and snapshot.summary.get(_NAME) == name:
+            return snapshot.snapshot_id
+    return None
+
+
+def _expire(transaction: Transaction) -> None:
+    metadata = transaction.table_metadata
+    if len(metadata.snapshots) <= MAX_SNAPSHOTS:
+        return
+    newest_first = sorted(metadata.snapshots, key=lambda s: s.sequence_number or 0, reverse=True)
+    old = [snapshot.snapshot_id for snapshot in newest_first[KEEP_SNAPSHOTS:]]
+    ExpireSnapshots(transaction).by_ids(old).commit()
