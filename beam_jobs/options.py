@@ -51,12 +51,12 @@ class JobOptions(PipelineOptions):
 
     def source(self, job: str, topic: str, **changes: Any) -> SourceConfig:
         """The source settings of one topic for this job."""
+        settings: dict[str, Any] = {"max_records": self.max_records} | changes
         return SourceConfig(
             bootstrap=self.bootstrap,
             topic=topic,
             job=job,
             start=self.start,
-            max_records=self.max_records,
             metrics_dir=self.metrics_dir,
-            **changes,
+            **settings,
         )
