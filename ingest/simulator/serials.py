@@ -63,14 +63,20 @@ class Serial(NamedTuple):
     plate: str
 
 
-def make_serial(pattern: str, rng: np.random.Generator) -> Serial:
-    """A random serial in `pattern`, e.g. "AAA-9999" gives ("KDT-4071", "KDT4071")."""
-    printed = "".join(
-        LETTERS[rng.integers(len(LETTERS))]
+def make_serials(pattern: str, count: int, rng: np.random.Generator) -> list[str]:
+    """`count` random serials in `pattern`, as printed, e.g. "AAA-9999" gives "KDT-4071"."""
+    columns = [
+        rng.choice(list(LETTERS), count)
         if place == "A"
-        else DIGITS[rng.integers(len(DIGITS))]
+        else rng.choice(list(DIGITS), count)
         if place == "9"
-        else place
+        else np.full(count, place)
         for place in pattern
-    )
+    ]
+    return ["".join(row) for row in np.column_stack(columns).tolist()]
+
+
+def make_serial(pattern: str, rng: np.random.Generator) -> Serial:
+    """One random serial in `pattern`."""
+    (printed,) = make_serials(pattern, 1, rng)
     return Serial(printed, canonical(printed))

@@ -160,7 +160,8 @@ def passings(world: World, camera: int) -> Iterator[Passing]:
         ends = begins + (watch.far - watch.near) / speed
         yield Passing(
             number=number, vehicle=vehicle, lane=lane, begins=begins, ends=ends, speed=speed,
-            first=watch.far if towards else watch.near, sway=float(rng.normal(0, 0.12)), yaw=float(rng.normal(0, 0.035)),
+            first=watch.far if towards else watch.near, sway=float(rng.normal(0, 0.12)),
+            yaw=float(rng.normal(0, 0.035)),
         )  # fmt: skip
         number += 1
         # The next vehicle of a lane keeps a distance: it never hides this one.
