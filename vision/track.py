@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import datetime
 
@@ -17,22 +16,15 @@ Images = Callable[[Box], tuple[bytes, bytes]]
 
 _MOST_VOTES = 48
 _MOST_CANDIDATES = 5
-_LEAST_CHANCE = 0.001
-_UNLISTED = math.log(1 / _LEAST_CHANCE)  # log of how many texts share what no candidate got
+_SHARPENING = 0.5
 _BETTER_BY = 0.02  # encoding pictures for every tiny gain would cost more than reading
 
 
 class Vote(msgspec.Struct, frozen=True, array_like=True):
-    """A text and what the frames say for it.
-
-    `weight` is the sum of its probabilities, `evidence` the sum of its log
-    odds against any text not listed, `sure` the number of frames that surely
-    read just this.
-    """
+    """A text, the weight it got over all frames, and how many frames surely read just it."""
 
     text: str
     weight: float
-    evidence: float
     sure: int
 
 
@@ -65,7 +57,7 @@ class Track(msgspec.Struct, frozen=True, kw_only=True):
     velocity: tuple[float, float] = (0.0, 0.0)
     frames: int = 1
     heard: float
-    """How many frames' worth of reading there is: each counts with what it could read."""
+    """Sum of the frames' confidences: how many frames' worth of reading there is."""
     votes: tuple[Vote, ...] = ()
     states: tuple[tuple[str, float], ...] = ()
     best: Best
@@ -98,7 +90,7 @@ def begin(
         index=index,
         box=reading.box,
         box_at=at,
-        heard=_heard(reading),
+        heard=reading.confidence,
         votes=_voted((), reading, sure),
         states=_state_voted((), reading),
         best=_best(reading, at, sequence, images),
@@ -125,7 +117,7 @@ def extend(
         box_at=at if moved else track.box_at,
         velocity=_velocity(track, reading.box, at) if moved else track.velocity,
         frames=track.frames + 1,
-        heard=track.heard + _heard(reading),
+        heard=track.heard + reading.confidence,
         votes=_voted(track.votes, reading, sure),
         states=_state_voted(track.states, reading),
         best=best,
@@ -140,20 +132,17 @@ def reported(track: Track) -> Track:
 def candidates(track: Track, agreed: Consensus) -> tuple[tuple[str, float], ...]:
     """The agreed text, then the likeliest other texts, with chances from 0 to 1.
 
-    Frames are multiplied like independent witnesses, but with the root of
-    their number: frames of one pass share light, dirt and angle, and so their
-    errors. An agreed text that no frame read whole gets its weakest
+    A text's chance is its share of the weight, sharpened the more was heard:
+    frames that agree are worth more than one, but less than independent
+    witnesses, for they share light, dirt and angle. For a single frame it is
+    the frame's own. An agreed text that no frame read whole gets its weakest
     character's share of the best frame's confidence.
     """
-    damping = max(1.0, track.heard) ** -0.5
-    logs = [vote.evidence * damping for vote in track.votes]
-    top = max([_UNLISTED, *logs])
-    total = math.exp(_UNLISTED - top) + sum(math.exp(log - top) for log in logs)
-    chances = {
-        vote.text: math.exp(log - top) / total
-        for vote, log in zip(track.votes, logs, strict=True)
-        if vote.text
-    }
+    sharpness = max(1.0, track.heard) ** _SHARPENING
+    listed = sum(vote.weight for vote in track.votes)
+    powers = {vote.text: vote.weight**sharpness for vote in track.votes}
+    total = sum(powers.values()) + max(0.0, track.heard - listed) ** sharpness
+    chances = {text: power / total for text, power in powers.items()} if total > 0 else {}
     first = chances.pop(agreed.text, agreed.share * track.best.confidence)
     others = sorted(chances.items(), key=lambda item: (-item[1], item[0]))
     return ((agreed.text, first), *others[: _MOST_CANDIDATES - 1])
@@ -179,32 +168,24 @@ def _velocity(track: Track, box: Box, at: datetime) -> tuple[float, float]:
     return (x1 - x0) / seconds, (y1 - y0) / seconds
 
 
-def _heard(reading: PlateReading) -> float:
-    return min(1.0, sum(chance for _, chance in _chances(reading)))
-
-
 def _voted(votes: tuple[Vote, ...], reading: PlateReading, sure: float) -> tuple[Vote, ...]:
-    """Every candidate counts with its chance; heaviest first, light ones fall off."""
+    """Every candidate counts with its chance, every frame with its confidence.
+
+    Scores are brought to the scale of the reading's confidence. Heaviest first;
+    light ones fall off.
+    """
+    if not reading.text or reading.candidates[0][1] <= 0:
+        return votes
+    scale = reading.confidence / reading.candidates[0][1]
     known = {vote.text: vote for vote in votes}
-    unlisted = max(_LEAST_CHANCE, 1 - _heard(reading))
-    for text, chance in _chances(reading):
-        vote = known.get(text, Vote(text, 0.0, 0.0, 0))
-        known[text] = Vote(
-            text,
-            vote.weight + chance,
-            vote.evidence + math.log(max(chance, _LEAST_CHANCE) / unlisted) + _UNLISTED,
-            vote.sure + (text == reading.text and reading.confidence >= sure),
-        )
+    for text, score in reading.candidates:
+        if text:
+            vote = known.get(text, Vote(text, 0.0, 0))
+            surely = text == reading.text and reading.confidence >= sure
+            weight = vote.weight + score * scale * reading.confidence
+            known[text] = Vote(text, weight, vote.sure + surely)
     ranked = sorted(known.values(), key=lambda vote: (-vote.weight, vote.text))
     return tuple(ranked[:_MOST_VOTES])
-
-
-def _chances(reading: PlateReading) -> list[tuple[str, float]]:
-    """The candidates with their scores brought to the scale of the reading's confidence."""
-    if not reading.candidates or reading.candidates[0][1] <= 0:
-        return []
-    scale = reading.confidence / reading.candidates[0][1]
-    return [(text, score * scale) for text, score in reading.candidates if text]
 
 
 def _state_voted(
