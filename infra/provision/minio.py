@@ -35,7 +35,7 @@ def build(cache_dir: Path, go: Path, reporter: Reporter) -> Path:
                 [str(go), "install", "-v", "-trimpath", "-buildvcs=false", recipe()],
                 what="Building MinIO with Go",
                 cwd=target,
-                environment={"GOBIN": str(target), "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"},
+                environment={"GOBIN": str(target), "CGO_ENABLED": "0"},
                 on_line=on_line,
             )
 

@@ -11,18 +11,26 @@ from infra.provision import Provisioner
 from infra.provision.progress import Reporter, Silent
 from infra.services.flink import EmbeddedFlink, Flink, StandaloneFlink
 from infra.services.kafka import Kafka
+from infra.services.minio import Minio
+from infra.services.postgres import Postgres
 from infra.services.service import Service
 from infra.settings import Profile, Settings
 
 
 class Stack:
-    """The services of `settings.profile`, and where they answer."""
+    """The services of `settings.profile`, and where they answer.
+
+    MinIO and PostgreSQL are there in either profile for tests that want just one of them;
+    only the full profile starts them.
+    """
 
     def __init__(self, settings: Settings, reporter: Reporter | None = None) -> None:
         self.settings = settings
         self.reporter = reporter or Silent()
         self.provisioner = Provisioner(settings, self.reporter)
         self.kafka = Kafka(settings, self.provisioner)
+        self.minio = Minio(settings, self.provisioner)
+        self.postgres = Postgres(settings, self.provisioner)
         self.flink: Flink
         if settings.profile is Profile.FULL:
             self.flink = StandaloneFlink(settings, self.provisioner)
@@ -32,6 +40,8 @@ class Stack:
     @property
     def services(self) -> Sequence[Service]:
         """The services in the order in which they start."""
+        if self.settings.profile is Profile.FULL:
+            return (self.kafka, self.minio, self.postgres, self.flink)
         return (self.kafka, self.flink)
 
     @property
@@ -55,6 +65,11 @@ class Stack:
     def flink_rest(self) -> str:
         """Base address of Flink's REST; embedded, of the first job's."""
         return self.flink.rest_urls[0]
+
+    @property
+    def s3_endpoint(self) -> str:
+        """Base address of MinIO; full profile only."""
+        return self.minio.endpoint
 
     @property
     def secrets_dir(self) -> Path:
