@@ -8,7 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+)
 from apache_beam.runners.runner import PipelineState
 
 from alpr.errors import ConfigurationError, PlatelakeError, Unavailable
@@ -25,14 +29,9 @@ def run_job(
 ) -> int:
     """Parse, check every resource, build the graph, submit; the process's exit code.
 
-    Prints `job <id>` on standard output once the engine has accepted the job.
+    Prints `accepted <job name>` once the engine has the job.
     """
-    logging.basicConfig(
-        level=logging.INFO,
-        format='{"at":"%(asctime)s","level":"%(levelname)s","logger":"%(name)s","message":"%(message)s"}',
-    )
-    # The runner's own options are unknown to the SDK and passed on; it warns about each.
-    logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
+    _configure_logging()
     options = PipelineOptions(argv)
     options.view_as(StandardOptions).streaming = True
     try:
@@ -43,8 +42,23 @@ def run_job(
     pipeline = beam.Pipeline(options=options)
     build(pipeline, options)
     result = pipeline.run()
-    print(f"job {result.job_id()}" if hasattr(result, "job_id") else "job", flush=True)
+    print(f"accepted {options.view_as(GoogleCloudOptions).job_name}", flush=True)
     if options.view_as(JobOptions).detach:
         return 0
     state = result.wait_until_finish()
     return 0 if state in (PipelineState.DONE, PipelineState.CANCELLED) else _FAILED
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(
+        level=logging.INFO,
+        format='{"at":"%(asctime)s","level":"%(levelname)s","logger":"%(name)s",'
+        '"message":"%(message)s"}',
+        force=True,
+    )
+    # The runner's own options are unknown to the SDK and passed on; it warns about each.
+    logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
+    # The client warns whenever this process's threads keep it from its event loop for 0.1 s.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+    for chatty in ("kafka", "pyiceberg", "urllib3"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -182,7 +182,9 @@ def beginning_offsets(bootstrap: str, topic: str) -> dict[int, int]:
 
 
 def _offsets(bootstrap: str, topic: str, which: str) -> dict[int, int]:
-    consumer = kafka.KafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
+    consumer = kafka.KafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False
+    )
     try:
         parts = [kafka.TopicPartition(topic, p) for p in partitions_of(bootstrap, topic)]
         ask = consumer.end_offsets if which == "end" else consumer.beginning_offsets

@@ -54,15 +54,11 @@ def preflight(options: PipelineOptions) -> None:
         lake.close()
 
 
-def start_offsets(bootstrap: str, lake: Lake) -> dict[Source, int]:
-    """Where to start without a checkpoint: where the lake ends; a new partition at its oldest."""
-    starts: dict[Source, int] = {}
-    for table, (topic, _) in _TOPICS.items():
-        for partition, offset in beginning_offsets(bootstrap, topic).items():
-            starts[Source(topic, partition)] = offset
-        for source, offset in committed_offsets(lake, table).items():
-            starts[source] = offset
-    return starts
+def start_offsets(bootstrap: str, lake: Lake, table: str) -> dict[Source, int]:
+    """Where to start without a checkpoint: where the table ends; a new partition at its oldest."""
+    topic, _ = _TOPICS[table]
+    oldest = {Source(topic, p): o for p, o in beginning_offsets(bootstrap, topic).items()}
+    return oldest | committed_offsets(lake, table)
 
 
 def build_pipeline(pipeline: Any, options: PipelineOptions) -> LandOutputs:
@@ -70,14 +66,14 @@ def build_pipeline(pipeline: Any, options: PipelineOptions) -> LandOutputs:
     job, own = options.view_as(JobOptions), options.view_as(LandOptions)
     lake = Lake(LakeConfig.load(Path(own.lake_config)))
     try:
-        starts = start_offsets(job.bootstrap, lake)
+        starts = {table: start_offsets(job.bootstrap, lake, table) for table in _TOPICS}
     finally:
         lake.close()
     staged, dead = [], []
     for table, (topic, decode) in _TOPICS.items():
         partitions = partitions_of(job.bootstrap, topic)
         source = job.source(
-            JOB, topic, start_offsets={p: starts[Source(topic, p)] for p in partitions}
+            JOB, topic, start_offsets={p: starts[table][Source(topic, p)] for p in partitions}
         )
         batches = pipeline | f"Read-{topic}" >> ReadFromKafka(
             source, shards_of(topic, partitions, job.shards)

@@ -42,7 +42,10 @@ from catalog.schemas import HITS, READS
 from catalog.staging import OffsetRange, StagedGroup, stage_hits, stage_reads
 
 JOB: Final = "land"
-_STAGE: Final = {READS.name: stage_reads, HITS.name: stage_hits}
+_STAGE: Final[Mapping[str, Callable[..., StagedGroup]]] = {
+    READS.name: stage_reads,
+    HITS.name: stage_hits,
+}
 
 _encode_group = msgspec.msgpack.Encoder().encode
 _decode_group = msgspec.msgpack.Decoder(StagedGroup).decode
@@ -126,7 +129,7 @@ class CommitGroups(beam.DoFn):
     def __init__(
         self,
         lake_config: str,
-        starts: Mapping[Source, int],
+        starts: Mapping[str, Mapping[Source, int]],
         commit_s: float,
         commit_rows: int,
         gap_s: float = 120.0,
@@ -209,7 +212,7 @@ class CommitGroups(beam.DoFn):
         if table not in self._committers:
             if self._lake is None:
                 self._lake = Lake(LakeConfig.load(Path(self._lake_config)))
-            self._committers[table] = Committer(self._lake, table, starts=self._starts)
+            self._committers[table] = Committer(self._lake, table, starts=self._starts[table])
         return self._committers[table]
 
     def teardown(self) -> None:
