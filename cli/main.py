@@ -39,7 +39,7 @@ def main() -> None:
                 sys.exit(EXIT_FAILED)
 
 
-for _group in ("services",):
+for _group in ("services", "jobs", "hotlist"):
     import_module(f"cli.{_group}").register(app)
 
 

@@ -1,0 +1,78 @@
+"""One installation: its stack, its lake, its hot list and its jobs, put together from settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from catalog.config import LakeConfig, S3Config
+from catalog.lake import Lake
+from infra import settings as settings_module
+from infra.jobs import JobFiles, Jobs
+from infra.provision.progress import Reporter
+from infra.services.postgres import DATABASE, ROLE
+from infra.services.stack import Stack
+from infra.settings import Profile, Settings
+
+BUCKET = "lake"
+
+
+class Installation:
+    """What the commands work on."""
+
+    def __init__(self, settings: Settings, reporter: Reporter | None = None) -> None:
+        self.settings = settings
+        self.stack = Stack(settings, reporter)
+
+    @staticmethod
+    def of(profile: str | None = None, home: Path | None = None) -> Installation:
+        """The installation that flags, environment and settings file describe."""
+        return Installation(settings_module.load(profile=profile, home=home))
+
+    @property
+    def lake_config_file(self) -> Path:
+        """The lake's TOML file, made by `prepare_lake`."""
+        return self.settings.state_dir / "lake.toml"
+
+    @property
+    def hotlist_store(self) -> Path:
+        """Folder of the hot-list snapshots."""
+        return self.settings.data_dir / "hotlist"
+
+    def lake_config(self) -> LakeConfig:
+        """The lake of this profile: a local folder and SQLite, or MinIO and PostgreSQL."""
+        if self.settings.profile is Profile.EMBEDDED:
+            folder = self.settings.data_dir / "lake"
+            return LakeConfig(
+                catalog_uri=f"sqlite:///{folder / 'catalog.db'}",
+                warehouse=(folder / "warehouse").as_uri(),
+            )
+        stack = self.stack
+        return LakeConfig(
+            catalog_uri=f"postgresql+psycopg2://{ROLE}@{stack.postgres.address}/{DATABASE}",
+            catalog_password_file=stack.postgres.password_file,
+            warehouse=f"s3://{BUCKET}/warehouse",
+            s3=S3Config(
+                endpoint=stack.s3_endpoint,
+                access_key_file=stack.minio.user_file,
+                secret_key_file=stack.minio.password_file,
+            ),
+        )
+
+    def prepare_lake(self) -> Lake:
+        """Write the lake's file, make what is missing in it, and open it."""
+        config = self.lake_config()
+        if self.settings.profile is Profile.EMBEDDED:
+            (self.settings.data_dir / "lake").mkdir(parents=True, exist_ok=True)
+        config.save(self.lake_config_file)
+        lake = Lake(config)
+        lake.init()
+        return lake
+
+    def lake(self) -> Lake:
+        """The lake as its file describes it. Raises ConfigurationError if there is none yet."""
+        return Lake(LakeConfig.load(self.lake_config_file))
+
+    def jobs(self, *, shards: int = 1, flink_master: str | None = None) -> Jobs:
+        """The jobs of this installation."""
+        files = JobFiles(self.lake_config_file, self.hotlist_store)
+        return Jobs(self.stack, files, shards=shards, flink_master=flink_master)
