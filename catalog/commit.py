@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.table import Table, Transaction
 
-from alpr.errors import Fenced
+from alpr.errors import Corrupt, Fenced
 from catalog.files import live_files, read_rows
 from catalog.idindex import IdIndex, Ids, id_bytes
 from catalog.lake import Lake
@@ -51,6 +52,9 @@ APPEND, COMPACT, FENCE, OFFSETS = "append", "compact", "fence", "offsets"
 
 _SAME_IDS = {COMPACT, FENCE, OFFSETS}
 """Operations after which a table holds the same ids as before."""
+
+_TRUSTED_AGE = timedelta(hours=1)
+"""Files staged longer ago may have been swept as orphans (see `catalog.sweep`): look first."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -104,6 +108,7 @@ class Committer:
         index_bytes: int = 1_000_000_000,
         attempts: int = 10,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         new_name: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -111,6 +116,7 @@ class Committer:
         self._definition = TABLES[table_name]
         self._attempts = attempts
         self._clock = clock
+        self._now = now
         self._sleep = sleep
         self._new_name = new_name
         self._index = IdIndex(self._load_ids, index_bytes)
@@ -127,6 +133,8 @@ class Committer:
 
         Raises Fenced if another committer took over, OffsetGap if offsets are missing
         before a group (use `contiguous` first), ValueError if a group is malformed,
+        Corrupt if a file was staged so long ago that it has been swept (start the job without
+        its old state: it goes on at the table's offsets),
         Unavailable if catalogue or store do not answer. After Unavailable the commit may
         or may not have landed: committing the same groups again is right in both cases.
         """
@@ -230,6 +238,8 @@ class Committer:
         for group in ready:
             for staged in group.files:
                 mask = self._above(staged, offsets)
+                if mask.any() and self._now() - group.staged_at > _TRUSTED_AGE:
+                    self._require(staged)
                 plan.rows += staged.file.rows
                 plan.replayed += int(len(mask) - mask.sum())
                 kept.append((staged, mask))
@@ -266,6 +276,13 @@ class Committer:
             ).to_numpy()
             above |= own & (rows["source_offset"].to_numpy() >= bound)
         return above
+
+    def _require(self, staged: StagedFile) -> None:
+        if not self._lake.store.exists(staged.file.uri):
+            raise Corrupt(
+                f"{staged.file.uri} was staged long ago and is gone: start the job without its "
+                "old state, it goes on at the offsets of the table"
+            )
 
     def _drop_known(self, kept: list[tuple[StagedFile, Mask]], plan: _Plan) -> None:
         """Clear from the masks what the table, or an earlier row of this commit, has already."""

@@ -85,6 +85,11 @@ class LakeConfig:
             )
         if self.warehouse.endswith("/"):
             raise ConfigurationError(f"warehouse must not end with a slash: {self.warehouse!r}")
+        if any(mark in self.warehouse for mark in "?#%*[]"):
+            raise ConfigurationError(
+                f"warehouse must not hold ? # % * [ or ], which engines read in different ways: "
+                f"{self.warehouse!r}"
+            )
         if parts.scheme == "file" and parts.netloc:
             raise ConfigurationError(
                 f"warehouse must be an absolute path after file://, not {self.warehouse!r}"

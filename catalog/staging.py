@@ -70,11 +70,13 @@ class StagedGroup:
 
     `covered` are the offsets the batch accounts for, dead letters included: every
     row that those offsets gave is in `files`. A batch without any row has no files.
+    `staged_at` is when the files were about to be stored (UTC).
     """
 
     table: str
     files: tuple[StagedFile, ...]
     covered: tuple[OffsetRange, ...]
+    staged_at: datetime
 
 
 def stage_reads(
@@ -91,7 +93,7 @@ def stage_reads(
     """
     images = _store_images(lake, reads, new_name)
     table = reads_to_arrow(reads, origin, landed_at, images)
-    return stage_table(lake, READS, table, covered, new_name)
+    return stage_table(lake, READS, table, covered, landed_at, new_name)
 
 
 def stage_hits(
@@ -104,7 +106,7 @@ def stage_hits(
 ) -> StagedGroup:
     """Store the rows of a batch of hits, one file a partition of the table."""
     table = hits_to_arrow(hits, origin, landed_at)
-    return stage_table(lake, HITS, table, covered, new_name)
+    return stage_table(lake, HITS, table, covered, landed_at, new_name)
 
 
 def stage_table(
@@ -112,13 +114,14 @@ def stage_table(
     definition: TableDef,
     table: pa.Table,
     covered: Sequence[OffsetRange],
+    staged_at: datetime,
     new_name: NewName = _uuid,
 ) -> StagedGroup:
     """Split rows by (day, retention class) and store each part."""
     files = tuple(
         _store_rows(lake, definition, part, partition, new_name) for partition, part in split(table)
     )
-    return StagedGroup(definition.name, files, tuple(covered))
+    return StagedGroup(definition.name, files, tuple(covered), staged_at)
 
 
 def split(table: pa.Table) -> list[tuple[Partition, pa.Table]]:
@@ -127,29 +130,35 @@ def split(table: pa.Table) -> list[tuple[Partition, pa.Table]]:
         return []
     days = table["captured_at"].cast(pa.int64()).to_numpy() // DAY_MICROS
     classes = table["retention_class"].combine_chunks().dictionary_encode()
-    codes = classes.indices.to_numpy()
-    keys = np.stack([days, codes], axis=1)
-    distinct, which = np.unique(keys, axis=0, return_inverse=True)
-    if len(distinct) == 1:
-        return [(Partition(int(days[0]), classes.dictionary[0].as_py()), table)]
+    keys = days * len(classes.dictionary) + classes.indices.to_numpy()
+    if (keys == keys[0]).all():
+        return [(Partition(int(days[0]), classes[0].as_py()), table)]
+    distinct, first = np.unique(keys, return_index=True)
     return [
         (
-            Partition(int(day), classes.dictionary[int(code)].as_py()),
-            table.take(pa.array(np.flatnonzero(which.ravel() == number))),
+            Partition(int(days[row]), classes[int(row)].as_py()),
+            table.take(pa.array(np.flatnonzero(keys == key))),
         )
-        for number, (day, code) in enumerate(distinct)
+        for key, row in zip(distinct, first, strict=True)
     ]
 
 
 def write_rows(
-    lake: Lake, table_name: str, rows: pa.Table, partition: Partition, name: str
+    lake: Lake,
+    table_name: str,
+    rows: pa.Table,
+    partition: Partition,
+    name: str,
+    *,
+    level: int = STAGED_LEVEL,
+    sort_order: int | None = None,
 ) -> ParquetFile:
     """Encode rows of one partition and store them under the table's location."""
-    data = encode(rows, STAGED_LEVEL)
+    data = encode(rows, level)
     uri = f"{lake.config.warehouse}/{NAMESPACE}/{table_name}/{partition.folder}/{name}.parquet"
     lake.store.write(uri, data)
     first, last = captured_bounds(rows)
-    return ParquetFile(uri, partition, rows.num_rows, data.size, first, last)
+    return ParquetFile(uri, partition, rows.num_rows, data.size, first, last, sort_order)
 
 
 def _store_rows(

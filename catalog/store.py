@@ -51,6 +51,10 @@ class Store(Protocol):
         """A random-access file; Corrupt if there is no such object."""
         ...
 
+    def exists(self, uri: str) -> bool:
+        """Whether there is such an object."""
+        ...
+
     def write(self, uri: str, data: bytes | pa.Buffer) -> None:
         """Store an object: readers see all of it or nothing."""
         ...
@@ -94,6 +98,10 @@ class LocalStore:
             return self._files.open_input_file(str(_local(uri)))
         except FileNotFoundError as error:
             raise Corrupt(f"{uri} is referenced but not stored") from error
+
+    def exists(self, uri: str) -> bool:
+        """See Store."""
+        return _local(uri).is_file()
 
     def write(self, uri: str, data: bytes | pa.Buffer) -> None:
         """See Store."""
@@ -190,6 +198,13 @@ class S3Store:
             raise Corrupt(f"{uri} is referenced but not stored") from error
         except OSError as error:
             raise Unavailable(f"cannot read {uri}: {error}") from error
+
+    def exists(self, uri: str) -> bool:
+        """See Store."""
+        try:
+            return bool(self._files.get_file_info(_s3(uri)).is_file)
+        except OSError as error:
+            raise Unavailable(f"cannot look for {uri}: {error}") from error
 
     def write(self, uri: str, data: bytes | pa.Buffer) -> None:
         """See Store."""

@@ -41,7 +41,7 @@ class Swapped:
     """What became of a change.
 
     `table` is its state after it, `snapshot_id` the snapshot the change made (None if
-    `decide` found nothing to do), `attempts` how often it was tried.
+    `decide` found nothing to do), `attempts` how often it was tried (1: without trouble).
     """
 
     table: Table
@@ -79,7 +79,7 @@ def swap(
             return Swapped(table, landed, attempt)
         change = decide(table)
         if change is None:
-            return Swapped(table, None, 0)
+            return Swapped(table, None, attempt + 1)
         try:
             transaction = table.transaction()
             change(transaction, {OPERATION: operation, _NAME: name})

@@ -1,0 +1,182 @@
+"""`platelake lake …`: make the lake, merge its small files, check it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from catalog.lake import Lake
+
+_EXIT_NOT_SO = 1
+
+_Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="The lake's TOML file; <home>/<profile>/lake.toml unless said otherwise.",
+    ),
+]
+_Profile = Annotated[
+    str, typer.Option("--profile", help="Whose lake, without --config.", metavar="embedded|full")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+_Table = Annotated[
+    str | None, typer.Option("--table", help="One table only.", metavar="reads|hits")
+]
+
+app = typer.Typer(help="The lake: tables, compaction, checks.", no_args_is_help=True)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the group to the program."""
+    parent.add_typer(app, name="lake")
+
+
+@app.command()
+def init(config: _Config = None, profile: _Profile = "embedded", as_json: _Json = False) -> None:
+    """Make bucket or folder, namespace and tables; what is there stays as it is.
+
+    Example: platelake lake init --config lake.toml
+    """
+    lake = _open(config, profile)
+    lake.init()
+    if as_json:
+        _print({"warehouse": lake.config.warehouse, "tables": _tables(None)})
+    else:
+        typer.echo(f"ready: {lake.config.warehouse} ({', '.join(_tables(None))})")
+
+
+@app.command()
+def compact(
+    config: _Config = None,
+    profile: _Profile = "embedded",
+    table: _Table = None,
+    every: Annotated[
+        float | None,
+        typer.Option("--every", min=1, help="Run as a service: again after so many seconds."),
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Merge small files into large sorted ones and delete orphans older than a day.
+
+    With --json one line of JSON a table and round. As a service it outlives an
+    unavailable catalogue or store; Ctrl-C or SIGTERM ends it between two merges.
+
+    Example: platelake lake compact --every 60
+    """
+    import signal
+    import threading
+
+    from alpr.errors import Unavailable
+
+    lake = _open(config, profile)
+    stop = threading.Event()
+    if every is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+    while not stop.is_set():
+        for name in _tables(table):
+            try:
+                done = _compact_once(lake, name)
+            except Unavailable as error:
+                if every is None:
+                    raise
+                typer.echo(f"{name}: {error}", err=True)
+                continue
+            _report(done, as_json)
+        if every is None:
+            return
+        stop.wait(every)
+
+
+@app.command()
+def check(
+    config: _Config = None,
+    profile: _Profile = "embedded",
+    table: _Table = None,
+    images: Annotated[
+        int, typer.Option("--images", min=0, help="Verify so many images of each table.")
+    ] = 1000,
+    all_images: Annotated[bool, typer.Option("--all-images", help="Verify every image.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Read every row's id and count; exit code 1 if one is doubled, lost or unreadable.
+
+    Example: platelake lake check --all-images --json
+    """
+    from catalog.check import check_table
+
+    lake = _open(config, profile)
+    lake.check()
+    reports = [check_table(lake, name, None if all_images else images) for name in _tables(table)]
+    if as_json:
+        _print({report.table: report.as_json() for report in reports})
+    else:
+        for report in reports:
+            typer.echo(
+                f"{report.table}: {report.rows:,} rows in {report.files} files, "
+                f"{report.distinct_ids:,} distinct ids, {report.snapshots} snapshots, "
+                f"{report.orphans} orphans, {report.images_read:,} of {report.images:,} images read"
+            )
+            for source, offset in report.offsets.items():
+                typer.echo(f"  {source} committed up to {offset:,}")
+            for problem in report.problems:
+                typer.echo(f"  PROBLEM {problem}")
+    if any(report.problems for report in reports):
+        raise typer.Exit(_EXIT_NOT_SO)
+
+
+def _open(config: Path | None, profile: str) -> Lake:
+    from catalog.config import LakeConfig
+    from catalog.lake import Lake
+
+    home = Path(os.environ.get("PLATELAKE_HOME") or ".platelake")
+    return Lake(LakeConfig.load(config or home / profile / "lake.toml"))
+
+
+def _tables(only: str | None) -> list[str]:
+    from catalog.schemas import TABLES
+
+    if only is not None and only not in TABLES:
+        raise typer.BadParameter(f"no table {only!r}; there are {', '.join(TABLES)}")
+    return [only] if only else list(TABLES)
+
+
+def _compact_once(lake: Lake, table: str) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    from catalog.compact import compact as merge
+    from catalog.sweep import sweep
+
+    now = datetime.now(UTC)
+    merged = merge(lake, table, now.date())
+    swept = sweep(lake, table, now)
+    return {
+        "table": table,
+        "merges": len(merged),
+        "files": sum(item.files for item in merged),
+        "rows": sum(item.rows for item in merged),
+        "bytes_before": sum(item.bytes_before for item in merged),
+        "bytes_after": sum(item.bytes_after for item in merged),
+        "seconds": round(sum(item.seconds for item in merged), 3),
+        "orphans_deleted": swept.deleted,
+    }
+
+
+def _report(done: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(done))
+    else:
+        typer.echo(
+            f"{done['table']}: {done['files']} files of {done['rows']:,} rows became "
+            f"{done['merges']} in {done['seconds']} s; {done['orphans_deleted']} orphans deleted"
+        )
+
+
+def _print(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2))
