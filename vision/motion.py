@@ -27,6 +27,7 @@ MAX_WIDTH = 240
 _SIZE = struct.Struct(">HH")
 _SHRINK = 8
 _SPOT = (5, 3)  # about a plate of 40 x 24 pixels of the full picture
+_GAINS = 0.5, 2.0
 _AROUND = (41, 31)  # light is even over about a quarter of the thumbnail
 
 
@@ -58,8 +59,8 @@ class MotionGate:
             pictures a spot must change, so that a noisy camera stays quiet.
     """
 
-    threshold: float = 6.0
-    noise_factor: float = 7.0
+    threshold: float = 5.0
+    noise_factor: float = 12.0
 
     def changed(self, previous: bytes | None, current: bytes) -> bool:
         """Whether `current` must be read, given the thumbnail of the last picture read."""
@@ -76,8 +77,29 @@ class MotionGate:
 
 def _local_change(before: Grey, now: Grey) -> NDArray[np.float32]:
     """Absolute change of each spot against the change of its surroundings, in grey levels."""
-    change = cv2.subtract(now, before, dtype=cv2.CV_32F)
+    change = now - _relit(before, now)
     return np.asarray(cv2.absdiff(cv2.blur(change, _SPOT), cv2.blur(change, _AROUND)), np.float32)
+
+
+def _relit(before: Grey, now: Grey) -> NDArray[np.float32]:
+    """`before` with the brightness and contrast of `now`: cameras and clouds change both.
+
+    A least-squares line through all pixels, then through those it explains
+    best, so that a vehicle in one of the pictures does not bend it.
+    """
+    x, y = before.astype(np.float32), now.astype(np.float32)
+    use = np.ones(x.shape, bool)
+    lit = x
+    for _ in range(3):
+        xs, ys = x[use], y[use]
+        mean_x, mean_y = xs.mean(), ys.mean()
+        spread = float(((xs - mean_x) ** 2).mean())
+        gain = float(((xs - mean_x) * (ys - mean_y)).mean()) / spread if spread > 1 else 1.0
+        gain = min(max(gain, _GAINS[0]), _GAINS[1])
+        lit = gain * (x - mean_x) + mean_y
+        error = np.abs(y - lit)
+        use = error <= np.median(error)
+    return np.clip(lit, 0, 255)
 
 
 def _pack(grey: Grey) -> bytes:

@@ -16,7 +16,7 @@ Images = Callable[[Box], tuple[bytes, bytes]]
 
 _MOST_VOTES = 48
 _MOST_CANDIDATES = 5
-_SHARPENING = 0.5
+_SHARPENING = 0.4
 _BETTER_BY = 0.02  # encoding pictures for every tiny gain would cost more than reading
 
 
