@@ -1,0 +1,1 @@
+"""Behaviour suites that run alike on embedded and on real services."""
