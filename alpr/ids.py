@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 
-ID_PATTERN = r"^[0-9a-f]{32}$"
+ID_PATTERN = r"^[0-9a-f]{32}(?!\n)$"
 """128 bits of a BLAKE2b hash, in lower-case hexadecimal."""
 
 
@@ -28,8 +28,9 @@ def read_id(agency: str, camera: str, captured_at: datetime, plate: str, source_
     Our recogniser passes plate="" because its vote may settle differently when
     it is replayed, and that must not make a second read.
     """
-    # isoformat() of an aware UTC time is unique to the microsecond.
-    return _digest(b"read", agency, camera, captured_at.isoformat(), plate, source_id)
+    # One text for one moment, whatever the offset it was told in; unique to the microsecond.
+    moment = captured_at.astimezone(UTC).isoformat()
+    return _digest(b"read", agency, camera, moment, plate, source_id)
 
 
 def hit_id(read: str, entry: str) -> str:

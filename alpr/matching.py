@@ -78,24 +78,27 @@ class CoolDown:
     """Whether a hit should sound: not twice for one entry at one camera within `period`.
 
     Keyed by entry, not by plate: a second entry for the same plate always
-    sounds. Judged by capture times, in either order. Memory is bounded to
-    `capacity` pairs; forgetting the oldest, or all at a restart, sounds once
-    more, which harms nobody.
+    sounds. Judged by capture times, in either order: an upload of the morning's
+    hits neither silences nor renews the one that sounded just now. Memory is
+    bounded to `capacity` pairs and the latest few soundings of each; forgetting
+    the oldest, or all at a restart, sounds once more, which harms nobody.
     """
+
+    _REMEMBERED = 8
 
     def __init__(self, period: timedelta, capacity: int = 100_000) -> None:
         self._period = period
         self._capacity = capacity
-        self._last: OrderedDict[tuple[str, str, str], datetime] = OrderedDict()
+        self._sounded: OrderedDict[tuple[str, str, str], tuple[datetime, ...]] = OrderedDict()
 
     def sounds(self, hit: Hit) -> bool:
-        """True, and remembered, unless a hit of the same entry and camera sounded just before."""
+        """True, and remembered, unless a hit of the same entry and camera sounded nearby."""
         key = (hit.entry_id, hit.agency, hit.camera)
-        last = self._last.get(key)
-        if last is not None and abs(hit.captured_at - last) < self._period:
+        sounded = self._sounded.get(key, ())
+        if any(abs(hit.captured_at - moment) < self._period for moment in sounded):
             return False
-        self._last[key] = hit.captured_at
-        self._last.move_to_end(key)
-        if len(self._last) > self._capacity:
-            self._last.popitem(last=False)
+        self._sounded[key] = (*sounded, hit.captured_at)[-self._REMEMBERED :]
+        self._sounded.move_to_end(key)
+        if len(self._sounded) > self._capacity:
+            self._sounded.popitem(last=False)
         return True

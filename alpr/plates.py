@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 
-PLATE_PATTERN = r"^[A-Z0-9]{1,12}$"
-"""What a canonical plate looks like: 1 to 12 upper-case ASCII letters and digits."""
+PLATE_PATTERN = r"^[A-Z0-9]{1,12}(?!\n)$"
+"""What a canonical plate looks like: 1 to 12 upper-case ASCII letters and digits.
 
-STATE_PATTERN = r"^[A-Z]{2,3}$"
+`(?!\\n)`: in Python, `$` alone would also match before a line feed at the end.
+"""
+
+STATE_PATTERN = r"^[A-Z]{2,3}(?!\n)$"
 """Issuing state or province: two letters (three where a foreign country is meant)."""
 
 _CANONICAL = re.compile(PLATE_PATTERN)
-_DROP = re.compile(r"[^A-Z0-9]+")
+_DROP = re.compile(r"[^A-Za-z0-9]+")
 _LOOKALIKE = str.maketrans("OI", "01")
 
 
@@ -21,7 +24,8 @@ def canonical(text: str) -> str:
     The raw text is kept beside it in every read: this drops spaces, hyphens,
     dots and emblems, and never replaces one character by another.
     """
-    return _DROP.sub("", text.upper())
+    # Dropped before they could change: "ß" in upper case is "SS".
+    return _DROP.sub("", text).upper()
 
 
 def is_canonical(text: str) -> bool:

@@ -19,7 +19,7 @@ from alpr.plates import PLATE_PATTERN, STATE_PATTERN
 SCHEMA_VERSION = 1
 """Version of every record below; raised when a reader must know the difference."""
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}(?!\n)$"
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN)]
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]

@@ -10,6 +10,7 @@ stable reason, and never anything else, whatever the bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -26,8 +27,13 @@ MAX_CLOCK_AHEAD: Final = timedelta(minutes=5)
 """How far a capture may lie after its receipt before the camera's clock is called wrong."""
 
 EARLIEST_YEAR: Final = 2000
+LATEST_YEAR: Final = 2199
+"""Times beyond are a fault of the sender; near the year 9999 even adding a second fails."""
 
-Headers = Sequence[tuple[str, bytes]]
+_VALUE: Final = re.compile(r"(Invalid enum value) .*?( - at `\$[^`]*`$|$)")
+
+Headers = Sequence[tuple[str, bytes | None]]
+"""A header of Kafka may come without a value; it counts as not there."""
 RecordT = TypeVar("RecordT", Read, Hit, HotlistChange, DeadLetter)
 
 _encoder = msgspec.json.Encoder()
@@ -64,7 +70,11 @@ def decode_read(value: bytes | None) -> Read:
 
 def decode_hit(value: bytes | None) -> Hit:
     """A hit from its message. Raises BadInput."""
-    return _decode(_hits, value)
+    hit = _decode(_hits, value)
+    check_year("captured_at", hit.captured_at)
+    check_year("matched_at", hit.matched_at)
+    check_place(hit.latitude, hit.longitude)
+    return hit
 
 
 def decode_change(value: bytes | None) -> HotlistChange:
@@ -97,7 +107,10 @@ def _decode(decoder: msgspec.json.Decoder[RecordT], value: bytes | None) -> Reco
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    if not str(error):
+        return type(error).__name__
+    # What was in the wrong place may be a plate: the message says where, never what.
+    return _VALUE.sub(r"\1\2", str(error).splitlines()[0])[:200]
 
 
 def _version_of(value: bytes) -> int | None:
@@ -115,8 +128,16 @@ def check_moment(captured_at: datetime, received_at: datetime) -> None:
             f"captured_at must not lie more than {MAX_CLOCK_AHEAD} after received_at: "
             "set the camera's clock",
         )
-    if captured_at.year < EARLIEST_YEAR:
-        raise BadInput("impossible-time", f"captured_at must not lie before {EARLIEST_YEAR}")
+    check_year("captured_at", captured_at)
+    check_year("received_at", received_at)
+
+
+def check_year(name: str, moment: datetime) -> None:
+    """Refuse a time that no such system can have told. Raises BadInput."""
+    if not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
+        raise BadInput(
+            "impossible-time", f"{name} must lie in the years {EARLIEST_YEAR} to {LATEST_YEAR}"
+        )
 
 
 def check_place(latitude: float | None, longitude: float | None) -> None:
@@ -166,16 +187,16 @@ def decode_frame(value: bytes | None, headers: Headers) -> Frame:
     check_frame_size(len(value))
     fields: dict[str, object] = {}
     for name, raw in headers:
-        if name in _FRAME_HEADERS:
+        if name in _FRAME_HEADERS and raw is not None:
             try:
                 fields[name] = raw.decode()
             except UnicodeDecodeError:
                 raise BadInput("invalid-field", f"header {name} is not UTF-8") from None
-    version = fields.get("schema_version", "1")
-    if isinstance(version, str) and version.isdecimal() and int(version) > SCHEMA_VERSION:
+    version = str(fields.get("schema_version", "1"))[:8]
+    if version.isdecimal() and int(version) > SCHEMA_VERSION:
         raise BadInput(
             "schema-version",
-            f"schema_version up to {SCHEMA_VERSION} is understood, {version[:8]} came: "
+            f"schema_version up to {SCHEMA_VERSION} is understood, {version} came: "
             "upgrade this job before its producers",
         )
     fields["jpeg"] = value

@@ -49,13 +49,19 @@ class Producer:
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
     ) -> None:
-        """Queue one message; raises BadInput at once if it is too large to be sent."""
+        """Queue one message.
+
+        Raises BadInput at once if it is too large to be sent, Unavailable if no
+        broker tells of the topic.
+        """
         try:
             future = self._kafka.send(
                 topic, key=key, value=value, headers=list(headers), partition=partition
             )
         except kafka.errors.MessageSizeTooLargeError as error:
             raise BadInput("message-too-large", str(error)) from error
+        except KafkaError as error:
+            raise Unavailable(f"a message for {topic} cannot be sent: {error}") from error
         self._pending.append(future)
         # Acknowledged ones are let go as we pass, so that a long feed stays small.
         if len(self._pending) >= 4096:

@@ -20,16 +20,15 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 from kafka import TopicPartition
-from kafka.errors import OffsetOutOfRangeError
+from kafka.errors import LogTruncationError, OffsetOutOfRangeError
 
 from alpr.errors import ConfigurationError, Corrupt
 from beam_jobs.io.offsets import OffsetVector, OffsetVectorCoder, OffsetVectorTracker
 from beam_jobs.io.watermark import SourceWatermark
 from beam_jobs.metrics import JobMetrics, job_metrics
+from ingest.codecs import Headers
 from ingest.consumer import open_consumer
 from ingest.topics import beginning_offsets, end_offsets
-
-Headers = Sequence[tuple[str, bytes]]
 
 
 class Shard(NamedTuple):
@@ -204,6 +203,7 @@ class ReadShard(beam.DoFn, RestrictionProvider):
                     break
                 for batch, event_time in self._poll(element, connection, now):
                     if not tracker.try_claim((batch.partition, batch.next)):
+                        connection.consumer.close()  # it has gone past what is left to others
                         return
                     connection.positions[batch.partition] = batch.next
                     flush_at = flush_at or now + config.flush_s
@@ -236,11 +236,11 @@ class ReadShard(beam.DoFn, RestrictionProvider):
     ) -> Iterator[tuple[Batch, float]]:
         try:
             polled = connection.consumer.poll(timeout_ms=20, max_records=self._config.max_records)
-        except OffsetOutOfRangeError as error:
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
             raise Corrupt(
                 f"topic {shard.topic} no longer holds the offsets to go on from ({error}): "
-                "messages expired before they were read. To accept the loss start the job "
-                "without its checkpoint"
+                "messages expired or were lost before they were read. To accept the loss "
+                "start the job without its checkpoint"
             ) from error
         metrics = job_metrics(self._config.job)
         for tp, records in polled.items():

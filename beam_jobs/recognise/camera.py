@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 import msgspec
 
 from alpr.errors import Corrupt
 from alpr.records import Frame
 from vision.passes import PassState
-
-_REMEMBERED: Final = timedelta(seconds=60)
-"""Longer than any pass stays untold (`PassRules.patience`), so its best frame is known."""
 
 
 class Sighting(msgspec.Struct, frozen=True, array_like=True):
@@ -27,13 +23,13 @@ class Sighting(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CameraState(msgspec.Struct, frozen=True):
-    """Passes in front of the camera, and its latest frames."""
+    """Passes in front of the camera, and the sightings of their best frames."""
 
     passes: PassState = PassState()
     sightings: tuple[Sighting, ...] = ()
 
     def seen(self, frame: Frame) -> CameraState:
-        """With this frame among the latest; those older than a minute are let go."""
+        """With this frame among the sightings: it may become a pass's best."""
         sighting = Sighting(
             frame.sequence,
             frame.captured_at,
@@ -42,9 +38,17 @@ class CameraState(msgspec.Struct, frozen=True):
             frame.longitude,
             frame.heading,
         )
-        oldest = frame.captured_at - _REMEMBERED
-        kept = tuple(s for s in self.sightings if s.captured_at >= oldest)
-        return CameraState(self.passes, (*kept, sighting))
+        return CameraState(self.passes, (*self.sightings, sighting))
+
+    def trimmed(self) -> CameraState:
+        """With no more sightings than passes still to be told will ask for."""
+        asked = {
+            (track.best.sequence, track.best.captured_at)
+            for track in self.passes.tracks
+            if not track.reported
+        }
+        kept = {key: s for s in self.sightings if (key := (s.sequence, s.captured_at)) in asked}
+        return CameraState(self.passes, tuple(kept.values()))
 
     def sighting(self, sequence: int, captured_at: datetime) -> Sighting:
         """The frame with this sequence number and time. Raises Corrupt if it was let go."""

@@ -23,10 +23,10 @@ from alpr.records import Candidate, DeadLetter, Frame, Read
 from beam_jobs.dead_letters import DeadLetterBudget, dead_letter
 from beam_jobs.decode import DEAD
 from beam_jobs.io.sink import Outgoing
-from beam_jobs.io.source import Batch, Headers
+from beam_jobs.io.source import Batch
 from beam_jobs.metrics import job_metrics
 from beam_jobs.recognise.camera import CameraState, dump, load
-from ingest.codecs import decode_frame, encode, encode_frame, message_key
+from ingest.codecs import Headers, decode_frame, encode, encode_frame, message_key
 from vision.decode import check_jpeg, decode, encode_crop, encode_overview
 from vision.motion import MotionGate, thumbnail_from_jpeg
 from vision.passes import FinishedPass, PassRules, flush, observe, still
@@ -55,7 +55,7 @@ _decoder = msgspec.msgpack.Decoder(FrameMessage)
 def frame_time(timestamp_ms: int, headers: Headers) -> float | None:
     """Event time of a frame's message: its captured_at header, None if that cannot be used."""
     for name, raw in headers:
-        if name == "captured_at":
+        if name == "captured_at" and raw is not None:
             try:
                 stated = datetime.fromisoformat(raw.decode()).timestamp()
             except (ValueError, UnicodeDecodeError, OverflowError):
@@ -163,7 +163,7 @@ class RecognisePasses(beam.DoFn):
         except BadInput as error:
             yield TaggedOutput(DEAD, self._dead(message, error))
             return
-        passes.write(dump(state))
+        passes.write(dump(state.trimmed()))
         yield from self._reads(key, state, finished, message.arrived_ms)
         if state.passes.tracks and state.passes.newest is not None:
             now = self._clock()
@@ -223,7 +223,7 @@ class RecognisePasses(beam.DoFn):
         tracked, finished = flush(
             state.passes, _over(state.passes.newest, self._config.rules), self._config.rules
         )
-        passes.write(dump(CameraState(tracked, state.sightings)))
+        passes.write(dump(CameraState(tracked, state.sightings).trimmed()))
         yield from self._reads(key, state, finished, None)
 
     def _reads(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from kafka import TopicPartition
@@ -10,7 +10,7 @@ from kafka import TopicPartition
 from alpr.errors import BadInput
 from alpr.records import HotlistChange
 from ingest.codecs import decode_change, encode
-from ingest.consumer import open_consumer
+from ingest.consumer import open_consumer, read_until
 from ingest.producer import Producer
 from ingest.topics import HOTLIST_CHANGES
 
@@ -57,20 +57,17 @@ class KafkaChangeFeed:
         return int(begin)
 
     def catch_up(self) -> list[Change]:
-        """All changes up to the end of the topic at the call."""
+        """All changes up to the end of the topic at the call. Raises Unavailable."""
         end = self._consumer.end_offsets([self._tp])[self._tp]
-        changes: list[Change] = []
-        while self._consumer.position(self._tp) < end:
-            changes += self._take(timeout_ms=200)
-        return changes
+        return self._decoded(read_until(self._consumer, self._tp, end))
 
     def poll(self) -> list[Change]:
         """Changes that have come since."""
-        return self._take(timeout_ms=0)
+        return self._decoded(self._consumer.poll(timeout_ms=0).get(self._tp, ()))
 
-    def _take(self, timeout_ms: int) -> list[Change]:
+    def _decoded(self, records: Iterable[Any]) -> list[Change]:
         changes: list[Change] = []
-        for record in self._consumer.poll(timeout_ms=timeout_ms).get(self._tp, ()):
+        for record in records:
             try:
                 changes.append((record.offset, decode_change(record.value)))
             except BadInput:

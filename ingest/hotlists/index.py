@@ -1,8 +1,8 @@
 """The hot list in force in one worker: a snapshot, and the changes since.
 
 Two things move it on without a restart: a new manifest in the store, looked
-for every `poll_s`, and messages on the changes topic. A damaged snapshot is
-refused, counted, and the one in force stays.
+for every `poll_s`, and messages on the changes topic. A damaged or missing
+snapshot is refused, counted, and the one in force stays.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from alpr.errors import Corrupt
+from alpr.errors import Corrupt, Unavailable
 from alpr.records import HotlistChange, HotlistEntry
 from ingest.hotlists.changes import ChangeFeed
 from ingest.hotlists.keys import plate_keys
@@ -77,7 +77,7 @@ class HotlistIndex:
         self._next_look = now + self._poll_s
         try:
             manifest = read_manifest(self._store)
-        except Corrupt:
+        except (Corrupt, Unavailable):
             self.refused += 1
             return
         if manifest.version in (self.snapshot.manifest.version, self._refused_version):
@@ -91,14 +91,17 @@ class HotlistIndex:
         self.snapshot = fresh
         kept = manifest.changes_offset
         self._changes = {k: (o, c) for k, (o, c) in self._changes.items() if o >= kept}
+        self._next_change = max(self._next_change, kept)
         self._rebuild()
 
     def _apply(self, changes: Sequence[tuple[int, HotlistChange]]) -> None:
-        if not changes:
+        # A new snapshot may be ahead of this worker's feed: what it holds is not put on top again.
+        news = [(offset, change) for offset, change in changes if offset >= self._next_change]
+        if not news:
             return
-        for offset, change in changes:
+        for offset, change in news:
             self._changes[change.entry_id] = (offset, change)
-            self._next_change = max(self._next_change, offset + 1)
+            self._next_change = offset + 1
         self._rebuild()
 
     def _rebuild(self) -> None:

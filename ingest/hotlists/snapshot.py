@@ -167,7 +167,9 @@ def read_manifest(store: Path) -> Manifest:
             f"a hot list was required in {store}, none was loaded there: "
             "load one with `platelake hotlist load`"
         ) from None
-    except msgspec.DecodeError as error:
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be read: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Corrupt(f"{path} is not a hot-list manifest: {error}") from error
 
 
