@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from alpr.records import Frame
 from ingest.simulator.draw import CameraArtist
 from ingest.simulator.plan import Exposure, Plan
+from ingest.simulator.world import World
 
 _METRES_A_DEGREE = 111_320.0
 
 
-def frames(plan: Plan) -> Iterator[Frame]:
+def make_artists(world: World) -> tuple[CameraArtist, ...]:
+    """An artist for each camera: the slow part of drawing, to be done before the clock starts."""
+    return tuple(CameraArtist(world, index) for index in range(len(world.cameras)))
+
+
+def frames(plan: Plan, artists: Sequence[CameraArtist] | None = None) -> Iterator[Frame]:
     """Every frame of `plan` in order of capture time, drawn as it is asked for.
 
     `received_at` equals `captured_at`: whoever sends a frame on sets it.
+    `artists` are those of the plan's world.
     """
-    artists: dict[int, CameraArtist] = {}
+    ready = make_artists(plan.world) if artists is None else artists
     for exposure in plan.exposures:
-        artist = artists.get(exposure.camera)
-        if artist is None:
-            artist = artists[exposure.camera] = CameraArtist(plan.world, exposure.camera)
-        yield _frame(plan, exposure, artist.jpeg(exposure))
+        yield _frame(plan, exposure, ready[exposure.camera].jpeg(exposure))
 
 
 def _frame(plan: Plan, exposure: Exposure, jpeg: bytes) -> Frame:
