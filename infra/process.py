@@ -32,6 +32,9 @@ from infra.waiting import wait_until
 _SAME_START_S = 2.0
 _KILL_GRACE_S = 5.0
 _LOG_TAIL_LINES = 15
+# The processes this program itself has started, by pid: they must be reaped when they end,
+# whichever object asks, and they may outlive both the object and this program.
+_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,6 @@ class ManagedProcess:
         self.log = logs_dir / f"{spec.name}.log"
         self._pid_file = run_dir / f"{spec.name}.pid"
         self._lock_file = run_dir / f"{spec.name}.lock"
-        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def name(self) -> str:
@@ -194,9 +196,10 @@ class ManagedProcess:
         record = self._recorded()
         if record is None:
             return None
-        if self._child is not None:
-            self._child.poll()  # reap it, or a dead child of ours would look alive
         pid, started = record
+        child = _children.get(pid)
+        if child is not None and child.poll() is not None:
+            del _children[pid]
         try:
             process = psutil.Process(pid)
             same = abs(process.create_time() - started) < _SAME_START_S
@@ -233,7 +236,7 @@ class ManagedProcess:
             environment |= {"HOME": account.pw_dir, "USER": account.pw_name}
         with deferred(), self.log.open("wb") as log:
             try:
-                self._child = subprocess.Popen(
+                child = subprocess.Popen(
                     command.argv,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -249,14 +252,13 @@ class ManagedProcess:
                     f"{self.name}: cannot run {command.argv[0]}: {error.strerror}. "
                     "Run `platelake doctor`"
                 ) from error
+            _children[child.pid] = child
             try:
-                started = psutil.Process(self._child.pid).create_time()
-                _write_whole(
-                    self._pid_file, json.dumps({"pid": self._child.pid, "started": started})
-                )
+                started = psutil.Process(child.pid).create_time()
+                _write_whole(self._pid_file, json.dumps({"pid": child.pid, "started": started}))
             except BaseException:  # without a pid file nobody could ever stop it
-                self._child.kill()
-                self._child.wait()
+                child.kill()
+                child.wait()
                 raise
 
     def _await_ready(self) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from infra.flink_rest import FlinkRest
+from alpr.errors import Unavailable
+from infra.flink_rest import FlinkRest, Job
+from infra.ledger import JobLedger
 from infra.preflight import LOOPBACK, PortClaim
 from infra.process import Command, ManagedProcess, ProcessSpec
 from infra.provision import Provisioner
@@ -20,10 +23,12 @@ from infra.services.java import java_argv
 from infra.services.probe import http_ok, tcp_open
 from infra.services.service import Service
 from infra.settings import Settings
+from infra.waiting import wait_until
 
 _SOURCE_ROOT = Path(__file__).parents[2]
 # Each embedded job has a REST server of its own, each Flink process a metrics server.
 _PORT_SPAN = 8
+_EMBEDDED_TIMEOUT_S = 2.0
 # What Flink needs of Java 17's internals (Flink 1.16 was made for Java 11).
 _OPENED = (
     "java.lang",
@@ -67,6 +72,38 @@ class Flink(Service):
     def rest_urls(self) -> tuple[str, ...]:
         """Where Flink's REST may answer."""
         raise NotImplementedError
+
+    def jobs(self) -> list[tuple[FlinkRest, Job]]:
+        """Every job that Flink knows, with the REST server to ask about it.
+
+        Raises Unavailable when the standalone job manager does not answer.
+        """
+        raise NotImplementedError
+
+    def wait_for_job(self, name: str, known: Collection[str] = (), deadline_s: float = 60.0) -> str:
+        """Return the Flink id of the live job of that name that is not among the `known` ids.
+
+        Raises Unavailable when there is none after `deadline_s`.
+        """
+        found: list[str] = []
+
+        def present() -> bool:
+            with suppress(Unavailable):
+                found.extend(
+                    job.id
+                    for _, job in self.jobs()
+                    if job.name == name and job.live and job.id not in known
+                )
+            return bool(found)
+
+        if not wait_until(present, deadline_s, interval_s=0.25):
+            raise Unavailable(f"Flink shows no running job {name} after {deadline_s:.0f} s")
+        return found[0]
+
+    @property
+    def ledger(self) -> JobLedger:
+        """Which jobs should run."""
+        return JobLedger(self._settings.state_dir / "jobs", self.checkpoints_dir)
 
     @property
     def checkpoints_dir(self) -> Path:
@@ -201,6 +238,11 @@ class EmbeddedFlink(Flink):
         first = self._settings.ports.flink_rest
         return tuple(f"http://{LOOPBACK}:{port}" for port in range(first, first + _PORT_SPAN))
 
+    def jobs(self) -> list[tuple[FlinkRest, Job]]:
+        """Every job that runs; one that ended has taken its REST server with it."""
+        clients = [FlinkRest(url, timeout_s=_EMBEDDED_TIMEOUT_S) for url in self.rest_urls]
+        return [(client, job) for client in clients if client.answers() for job in client.jobs()]
+
     def configuration(self) -> dict[str, str | int | float]:
         """The content of flink-conf.yaml."""
         return super().configuration() | {
@@ -228,6 +270,11 @@ class StandaloneFlink(Flink):
     def rest_urls(self) -> tuple[str, ...]:
         """The job manager's REST server."""
         return (f"http://{LOOPBACK}:{self._settings.ports.flink_rest}",)
+
+    def jobs(self) -> list[tuple[FlinkRest, Job]]:
+        """Every job that the job manager knows. Raises Unavailable when it does not answer."""
+        client = FlinkRest(self.rest_urls[0])
+        return [(client, job) for job in client.jobs()]
 
     def configuration(self) -> dict[str, str | int | float]:
         """The content of flink-conf.yaml.

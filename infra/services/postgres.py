@@ -34,6 +34,7 @@ _SUPERUSER = "postgres"
 _ACCOUNTS = ("postgres", "nobody")
 _INITDB_DEADLINE_S = 120
 _CONNECT_TIMEOUT_S = 3
+_OUTSIDE = Path("/var/tmp")  # noqa: S108 what is made there is checked for its owner
 
 
 class Postgres(Service):
@@ -86,13 +87,21 @@ class Postgres(Service):
         if self._account is None or _reachable(inside.parent, self._account):
             return inside
         home = hashlib.sha256(str(self._settings.state_dir).encode()).hexdigest()[:16]
-        return Path("/var/tmp") / f"platelake-{home}" / "postgres"  # noqa: S108 checked below
+        return _OUTSIDE / f"platelake-{home}" / "postgres"
 
     def start(self) -> bool:
         """Start it, make role and database; raises what `ManagedProcess.start` does."""
         started = super().start()
         self._make_database()
         return started
+
+    def destroy(self) -> None:
+        """Delete the database; it must not run."""
+        data = self.data_dir
+        if data.exists():
+            shutil.rmtree(data)
+            if data.parent.parent == _OUTSIDE:
+                data.parent.rmdir()
 
     def _command(self) -> Command:
         programs = self._provisioner.postgres

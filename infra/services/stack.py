@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -106,6 +107,20 @@ class Stack:
         All are tried. Raises the first error once the others are stopped.
         """
         return self._stop(self.processes)
+
+    def destroy(self) -> None:
+        """Delete all data, secrets and logs of the profile.
+
+        Raises ConfigurationError while anything runs: deleting under it would corrupt it.
+        """
+        running = [process.name for process in self.processes if process.alive()]
+        if running:
+            raise ConfigurationError(
+                f"{', '.join(running)} still runs. Run `platelake down` before deleting its data"
+            )
+        self.postgres.destroy()
+        if self.settings.state_dir.exists():
+            shutil.rmtree(self.settings.state_dir)
 
     def status(self) -> list[ProcessStatus]:
         """What is known of each process now."""
