@@ -39,7 +39,7 @@ def main() -> None:
                 sys.exit(EXIT_FAILED)
 
 
-for _group in ("services", "jobs", "hotlist"):
+for _group in ("services", "jobs", "hotlist", "demo", "feed", "simulate", "lake"):
     import_module(f"cli.{_group}").register(app)
 
 
