@@ -174,7 +174,7 @@ class S3Store:
             allow_delayed_open=True,
         )
         self._client = Minio(
-            config.host,
+            endpoint=config.host,
             access_key=config.access_key,
             secret_key=config.secret_key,
             secure=config.secure,
@@ -218,7 +218,9 @@ class S3Store:
         """See Store."""
         bucket, _, key = _s3(prefix).partition("/")
         try:
-            for found in self._client.list_objects(bucket, prefix=f"{key}/", recursive=True):
+            for found in self._client.list_objects(
+                bucket_name=bucket, prefix=f"{key}/", recursive=True
+            ):
                 if found.last_modified is None:
                     raise Corrupt(f"the store lists {found.object_name} without a time")
                 yield StoredObject(
@@ -236,7 +238,9 @@ class S3Store:
         for bucket, keys in by_bucket.items():
             wanted = (DeleteObject(key) for key in keys)
             try:
-                errors = list(self._client.remove_objects(bucket, wanted))
+                errors = list(
+                    self._client.remove_objects(bucket_name=bucket, delete_object_list=wanted)
+                )
             except (MinioException, urllib3.exceptions.HTTPError) as error:
                 raise Unavailable(f"cannot delete in s3://{bucket}: {error}") from error
             if errors:
@@ -250,8 +254,8 @@ class S3Store:
         """See Store."""
         bucket = _s3(warehouse).partition("/")[0]
         try:
-            if not self._client.bucket_exists(bucket):
-                self._client.make_bucket(bucket, location=self._config.region)
+            if not self._client.bucket_exists(bucket_name=bucket):
+                self._client.make_bucket(bucket_name=bucket, location=self._config.region)
         except S3Error as error:
             if error.code != "BucketAlreadyOwnedByYou":  # another `init` was faster
                 raise self._refused(bucket, error) from error
@@ -262,8 +266,10 @@ class S3Store:
         """See Store."""
         bucket = _s3(warehouse).partition("/")[0]
         try:
-            exists = self._client.bucket_exists(bucket)
-            versioning = self._client.get_bucket_versioning(bucket).status if exists else None
+            exists = self._client.bucket_exists(bucket_name=bucket)
+            versioning = (
+                self._client.get_bucket_versioning(bucket_name=bucket).status if exists else None
+            )
         except S3Error as error:
             raise self._refused(bucket, error) from error
         except (MinioException, urllib3.exceptions.HTTPError) as error:

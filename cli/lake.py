@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,48 +14,61 @@ if TYPE_CHECKING:
     from catalog.lake import Lake
 
 _EXIT_NOT_SO = 1
+_SWEEP_SECONDS = 3600.0
+"""A sweep lists the whole table: often enough for orphans that must be a day old."""
 
 _Config = Annotated[
     Path | None,
-    typer.Option(
-        "--config",
-        help="The lake's TOML file; <home>/<profile>/lake.toml unless said otherwise.",
-    ),
+    typer.Option("--config", help="The lake's TOML file, instead of the installation's."),
 ]
 _Profile = Annotated[
-    str, typer.Option("--profile", help="Whose lake, without --config.", metavar="embedded|full")
+    str | None,
+    typer.Option("--profile", help="Whose lake, without --config.", metavar="embedded|full"),
+]
+_Home = Annotated[
+    Path | None, typer.Option("--home", help="State directory; .platelake unless said otherwise.")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 _Table = Annotated[
     str | None, typer.Option("--table", help="One table only.", metavar="reads|hits")
 ]
 
-app = typer.Typer(help="The lake: tables, compaction, checks.", no_args_is_help=True)
+_app = typer.Typer(help="The lake: tables, compaction, checks.", no_args_is_help=True)
 
 
-def register(parent: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Add the group to the program."""
-    parent.add_typer(app, name="lake")
+    app.add_typer(_app, name="lake")
 
 
-@app.command()
-def init(config: _Config = None, profile: _Profile = "embedded", as_json: _Json = False) -> None:
+@_app.command()
+def init(
+    config: _Config = None, profile: _Profile = None, home: _Home = None, as_json: _Json = False
+) -> None:
     """Make bucket or folder, namespace and tables; what is there stays as it is.
 
     Example: platelake lake init --config lake.toml
     """
-    lake = _open(config, profile)
-    lake.init()
-    if as_json:
-        _print({"warehouse": lake.config.warehouse, "tables": _tables(None)})
+    from catalog.schemas import TABLES
+
+    if config is None:
+        from cli.installation import Installation
+
+        lake = Installation.of(profile, home).prepare_lake()
     else:
-        typer.echo(f"ready: {lake.config.warehouse} ({', '.join(_tables(None))})")
+        lake = _open(config, profile, home)
+        lake.init()
+    if as_json:
+        _print({"warehouse": lake.config.warehouse, "tables": list(TABLES)})
+    else:
+        typer.echo(f"ready: {lake.config.warehouse} ({', '.join(TABLES)})")
 
 
-@app.command()
+@_app.command()
 def compact(
     config: _Config = None,
-    profile: _Profile = "embedded",
+    profile: _Profile = None,
+    home: _Home = None,
     table: _Table = None,
     every: Annotated[
         float | None,
@@ -62,42 +76,46 @@ def compact(
     ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Merge small files into large sorted ones and delete orphans older than a day.
+    """Merge small files into large sorted ones, and delete orphans older than a day.
 
-    With --json one line of JSON a table and round. As a service it outlives an
-    unavailable catalogue or store; Ctrl-C or SIGTERM ends it between two merges.
+    With --json, one line of JSON a table and round. As a service it outlives an
+    unavailable catalogue or store; Ctrl-C or SIGTERM ends it after the round under way.
 
     Example: platelake lake compact --every 60
     """
-    import signal
-    import threading
+    import time
 
     from alpr.errors import Unavailable
 
-    lake = _open(config, profile)
+    lake, tables = _open(config, profile, home), _tables(table)
     stop = threading.Event()
     if every is not None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
+    next_sweep = time.monotonic()
     while not stop.is_set():
-        for name in _tables(table):
+        sweeping = time.monotonic() >= next_sweep
+        for name in tables:
             try:
-                done = _compact_once(lake, name)
+                done = _compact_once(lake, name, sweeping)
             except Unavailable as error:
                 if every is None:
                     raise
                 typer.echo(f"{name}: {error}", err=True)
-                continue
-            _report(done, as_json)
+            else:
+                _report(done, as_json)
         if every is None:
             return
+        if sweeping:
+            next_sweep += _SWEEP_SECONDS
         stop.wait(every)
 
 
-@app.command()
+@_app.command()
 def check(
     config: _Config = None,
-    profile: _Profile = "embedded",
+    profile: _Profile = None,
+    home: _Home = None,
     table: _Table = None,
     images: Annotated[
         int, typer.Option("--images", min=0, help="Verify so many images of each table.")
@@ -111,9 +129,9 @@ def check(
     """
     from catalog.check import check_table
 
-    lake = _open(config, profile)
+    lake, tables = _open(config, profile, home), _tables(table)
     lake.check()
-    reports = [check_table(lake, name, None if all_images else images) for name in _tables(table)]
+    reports = [check_table(lake, name, None if all_images else images) for name in tables]
     if as_json:
         _print({report.table: report.as_json() for report in reports})
     else:
@@ -131,12 +149,15 @@ def check(
         raise typer.Exit(_EXIT_NOT_SO)
 
 
-def _open(config: Path | None, profile: str) -> Lake:
+def _open(config: Path | None, profile: str | None, home: Path | None) -> Lake:
     from catalog.config import LakeConfig
     from catalog.lake import Lake
 
-    home = Path(os.environ.get("PLATELAKE_HOME") or ".platelake")
-    return Lake(LakeConfig.load(config or home / profile / "lake.toml"))
+    if config is not None:
+        return Lake(LakeConfig.load(config))
+    from cli.installation import Installation
+
+    return Installation.of(profile, home).lake()
 
 
 def _tables(only: str | None) -> list[str]:
@@ -147,7 +168,7 @@ def _tables(only: str | None) -> list[str]:
     return [only] if only else list(TABLES)
 
 
-def _compact_once(lake: Lake, table: str) -> dict[str, Any]:
+def _compact_once(lake: Lake, table: str, sweeping: bool) -> dict[str, Any]:
     from datetime import UTC, datetime
 
     from catalog.compact import compact as merge
@@ -155,7 +176,6 @@ def _compact_once(lake: Lake, table: str) -> dict[str, Any]:
 
     now = datetime.now(UTC)
     merged = merge(lake, table, now.date())
-    swept = sweep(lake, table, now)
     return {
         "table": table,
         "merges": len(merged),
@@ -164,7 +184,7 @@ def _compact_once(lake: Lake, table: str) -> dict[str, Any]:
         "bytes_before": sum(item.bytes_before for item in merged),
         "bytes_after": sum(item.bytes_after for item in merged),
         "seconds": round(sum(item.seconds for item in merged), 3),
-        "orphans_deleted": swept.deleted,
+        "orphans_deleted": sweep(lake, table, now).deleted if sweeping else 0,
     }
 
 

@@ -37,8 +37,8 @@ from tests.contract.lake.samples import (
 READS_0 = Source("reads", 0)
 
 
-def committer(lake: Lake, table: str = "reads", **kwargs: int) -> Committer:
-    return Committer(lake, table, now=lambda: NOW, sleep=no_sleep, **kwargs)
+def committer(lake: Lake, table: str = "reads", attempts: int = 10) -> Committer:
+    return Committer(lake, table, attempts=attempts, now=lambda: NOW, sleep=no_sleep)
 
 
 class LandingContract:
