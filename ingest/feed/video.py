@@ -96,7 +96,7 @@ def from_file(
 
 
 def from_stream(
-    source: str, rate: float | None, *,
+    source: str, rate: float | None = None, *,
     clock: Callable[[], datetime], sleep: Callable[[float], None],
     opener: Callable[[str], Capture] = open_capture,
     on_lost: Callable[[float], None] = lambda _: None, attempts: int = 10,
