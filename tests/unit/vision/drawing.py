@@ -20,8 +20,8 @@ def plate(text: str) -> Image:
     cv2.putText(
         glyphs, text, (0, h + thickness), cv2.FONT_HERSHEY_SIMPLEX, scale, (70, 30, 20), thickness
     )
-    glyphs = cv2.resize(glyphs, (_PLATE_W - 60, 130), interpolation=cv2.INTER_AREA)
-    image[70:200, 30 : _PLATE_W - 30] = np.minimum(image[70:200, 30 : _PLATE_W - 30], glyphs)
+    wide = cv2.resize(glyphs, (_PLATE_W - 60, 130), interpolation=cv2.INTER_AREA)
+    image[70:200, 30 : _PLATE_W - 30] = np.minimum(image[70:200, 30 : _PLATE_W - 30], wide)
     cv2.putText(
         image, "TEXAS", (170, 52), cv2.FONT_HERSHEY_SIMPLEX, 1.3, (40, 40, 180), 4, cv2.LINE_AA
     )

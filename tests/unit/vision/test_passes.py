@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +24,7 @@ from vision.port import Box, PlateReading
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 END = datetime.max.replace(tzinfo=UTC)
+RULES = PassRules()
 SLOW = PassRules(agreeing=100, patience=timedelta(hours=1))  # tells a pass only when it closes
 
 
@@ -49,7 +52,7 @@ def reading(
 
 
 def run(
-    frames: Iterable[tuple[float, Sequence[PlateReading]]], rules: PassRules = PassRules()
+    frames: Iterable[tuple[float, Sequence[PlateReading]]], rules: PassRules = RULES
 ) -> list[FinishedPass]:
     state, told = PassState(), []
     for sequence, (seconds, readings) in enumerate(frames):
@@ -103,16 +106,12 @@ def test_two_vehicles_in_one_frame_are_two_passes() -> None:
 
 def test_identity_does_not_depend_on_the_order_of_readings() -> None:
     two = [reading("ABC1234", x=100), reading("XYZ9876", x=600)]
-    ids = [
-        {p.plate: p.source_id for p in run([(0.0, order)], SLOW)} for order in (two, two[::-1])
-    ]
+    ids = [{p.plate: p.source_id for p in run([(0.0, order)], SLOW)} for order in (two, two[::-1])]
     assert ids[0] == ids[1] == {"ABC1234": "0.0", "XYZ9876": "0.1"}
 
 
 def test_similar_plates_side_by_side_stay_apart() -> None:
-    frames = [
-        (i * 0.2, [reading("POL1234", x=100), reading("POL1235", x=500)]) for i in range(4)
-    ]
+    frames = [(i * 0.2, [reading("POL1234", x=100), reading("POL1235", x=500)]) for i in range(4)]
     assert sorted(reads(run(frames, SLOW))) == ["POL1234", "POL1235"]
 
 
@@ -150,8 +149,7 @@ def test_confidence_of_one_frame_is_that_of_its_reading() -> None:
     (only,) = run([(0.0, [reading("ABC1234", confidence=0.62, others=[("ABC1Z34", 0.2)])])])
     assert only.confidence == pytest.approx(0.62, abs=0.01)
     assert only.candidates[1] == pytest.approx(("ABC1Z34", 0.2), abs=0.01) or (
-        only.candidates[1][0] == "ABC1Z34"
-        and only.candidates[1][1] == pytest.approx(0.2, abs=0.01)
+        only.candidates[1][0] == "ABC1Z34" and only.candidates[1][1] == pytest.approx(0.2, abs=0.01)
     )
 
 
@@ -280,9 +278,9 @@ def test_bytes_that_are_no_state_are_refused() -> None:
     "values",
     [{"gap": timedelta()}, {"gap": timedelta(minutes=1)}, {"agreeing": 0}, {"sure": 1.5}],
 )
-def test_impossible_rules_are_refused(values: dict[str, timedelta]) -> None:
+def test_impossible_rules_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        PassRules(**values)  # type: ignore[arg-type]
+        PassRules(**values)
 
 
 PLATES = ("ABC1234", "XYZ9876", "KLM5678")
@@ -293,9 +291,7 @@ LANES = (50.0, 450.0, 850.0)
 def traffic(draw: st.DrawFn) -> list[tuple[float, list[PlateReading]]]:
     """Frames in which up to three vehicles, each in its lane, come and go and are misread."""
     frames = []
-    spans = [
-        sorted(draw(st.tuples(st.integers(0, 30), st.integers(0, 30)))) for _ in PLATES
-    ]
+    spans = [sorted(draw(st.tuples(st.integers(0, 30), st.integers(0, 30)))) for _ in PLATES]
     seconds = 0.0
     for step in range(31):
         seconds += draw(st.sampled_from((0.1, 0.2, 0.35)))
@@ -317,7 +313,9 @@ def traffic(draw: st.DrawFn) -> list[tuple[float, list[PlateReading]]]:
 def test_never_two_reads_for_one_track(frames: list[tuple[float, list[PlateReading]]]) -> None:
     told = run(frames)
     shown = {
-        lane for _, seen in frames for lane, x in enumerate(LANES)
+        lane
+        for _, seen in frames
+        for lane, x in enumerate(LANES)
         if any(x <= r.box.x < x + 100 for r in seen)
     }
     lanes = [next(n for n, x in enumerate(LANES) if x <= p.box.x < x + 100) for p in told]
@@ -346,10 +344,10 @@ def test_restarts_and_watermarks_between_frames_change_nothing(
 @settings(max_examples=60, deadline=None)
 @given(traffic(), st.randoms(use_true_random=False))
 def test_frames_in_any_order_keep_the_rules(
-    frames: list[tuple[float, list[PlateReading]]], random: object
+    frames: list[tuple[float, list[PlateReading]]], random: Random
 ) -> None:
     shuffled = list(frames)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     told = run(shuffled)
     assert run(shuffled) == told
     identities = [(p.first_seen, p.source_id) for p in told]
