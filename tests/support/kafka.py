@@ -63,7 +63,10 @@ class FakeConsumer:
         self.positions[partition.partition] = offset
         self.seeks.append((partition.partition, offset))
 
-    def poll(self, timeout_ms: int, max_records: int) -> dict[Any, list[FakeRecord]]:
+    def position(self, partition: Any) -> int:
+        return self.positions[partition.partition]
+
+    def poll(self, timeout_ms: int, max_records: int = 2000) -> dict[Any, list[FakeRecord]]:
         self.clock.advance(self.poll_s)
         if self.failure is not None:
             raise self.failure
