@@ -103,7 +103,7 @@ class LakeConfig:
     def load(path: Path) -> LakeConfig:
         """Read a TOML file; ConfigurationError says what is missing, unknown or wrong in it."""
         try:
-            document = tomllib.loads(path.read_text())
+            document = tomllib.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
             raise ConfigurationError(f"no lake configuration at {path}: make it first") from error
         except (OSError, ValueError) as error:
@@ -138,7 +138,7 @@ class LakeConfig:
             ]
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text("\n".join(lines) + "\n")
+        temporary.write_text("\n".join(lines) + "\n", "utf-8")
         temporary.replace(path)
 
 
@@ -190,5 +190,7 @@ def _optional_path(text: str | None) -> Path | None:
 
 
 def _line(key: str, value: str) -> str:
-    # A JSON string is a TOML basic string once DEL, which JSON leaves alone, is escaped too.
-    return f"{key} = {json.dumps(value).replace(chr(127), chr(92) + 'u007f')}"
+    # A JSON string is a TOML basic string, except that TOML has no surrogate pairs and wants
+    # DEL escaped.
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return f"{key} = {text}"

@@ -11,6 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,13 +107,14 @@ class LocalStore:
     def write(self, uri: str, data: bytes | pa.Buffer) -> None:
         """See Store."""
         path = _local(uri)
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(data)
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             raise Unavailable(f"cannot write {uri}: {error.strerror}; is the disk full?") from error
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
