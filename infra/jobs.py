@@ -76,8 +76,6 @@ class Jobs:
             f"--max_bundle_time_mills={_BUNDLE_MS}",
             # The default ends the submitter, and a LOOPBACK job with it, after five minutes.
             "--job_server_timeout=100000000",
-            # Bare, it switches chaining off, without which no other parallelism can be restored.
-            "--operator_chaining",
         ]
         if settings.profile is Profile.EMBEDDED:
             flags.append("--environment_type=LOOPBACK")

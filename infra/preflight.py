@@ -7,13 +7,16 @@ import shutil
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from alpr.errors import ConfigurationError
+from infra.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
+_RELEASE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ def port_owner(port: int) -> int | None:
 def require_free_ports(claims: Iterable[PortClaim]) -> None:
     """Raise ConfigurationError naming the first port that is taken, its setting and its owner."""
     for claim in claims:
-        if port_is_free(claim.port):
+        # The threads of a process that was just killed may hold its sockets a moment longer.
+        if wait_until(partial(port_is_free, claim.port), _RELEASE_S):
             continue
         owner = port_owner(claim.port)
         by = f"process {owner}" if owner else "another program"
