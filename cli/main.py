@@ -39,7 +39,7 @@ def main() -> None:
                 sys.exit(EXIT_FAILED)
 
 
-for _group in ("services", "jobs", "hotlist", "demo", "feed", "simulate", "lake"):
+for _group in ("services", "jobs", "hotlist", "demo", "feed", "simulate", "lake", "ocr"):
     import_module(f"cli.{_group}").register(app)
 
 

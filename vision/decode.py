@@ -26,6 +26,7 @@ there) is still about 100 pixels wide at half size, and the reader's input is
 """
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
+_PNG_START = b"\x89PNG\r\n\x1a\n"
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _DECODABLE = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive; Huffman coded
 _SCAN = 0xDA
@@ -96,6 +97,26 @@ def decode(data: bytes) -> Image:
     return decode_as(data, cv2.IMREAD_REDUCED_COLOR_2 if halve else cv2.IMREAD_COLOR)
 
 
+def decode_file(data: bytes) -> Image:
+    """A picture a person hands in: JPEG as `decode` takes it, or PNG within the same limits.
+
+    Raises:
+        BadInput: see `decode`; `png-damaged` for a PNG that cannot be decoded.
+    """
+    if not data.startswith(_PNG_START):
+        return decode(data)
+    # The first chunk is always the header: width and height follow its length and name.
+    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    _check_size(width, height)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise BadInput("png-damaged", f"{len(data)} bytes cannot be decoded")
+    return np.asarray(image, np.uint8)
+
+
 def encode_crop(image: Image, box: Box) -> bytes:
     """The plate with some surroundings as a JPEG of at most about 4 kB.
 
@@ -137,6 +158,14 @@ def _encode(image: Image, long_side: int, most: int) -> bytes:
     return data
 
 
+def _check_size(width: int, height: int) -> None:
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise BadInput(
+            "image-too-large",
+            f"at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all; got {width} x {height}",
+        )
+
+
 def _frame_header(marker: int, body: bytes) -> JpegHeader:
     if len(body) < 6:
         raise BadInput("jpeg-truncated", "the frame header is cut off")
@@ -150,11 +179,7 @@ def _frame_header(marker: int, body: bytes) -> JpegHeader:
         )
     if width == 0 or height == 0:
         raise BadInput("jpeg-damaged", f"the frame header says {width} x {height} pixels")
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise BadInput(
-            "image-too-large",
-            f"at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all; got {width} x {height}",
-        )
+    _check_size(width, height)
     return JpegHeader(width, height, components)
 
 

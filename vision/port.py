@@ -81,6 +81,14 @@ class Recogniser(Protocol):
         ...
 
 
+class PlateReader(Recogniser, Protocol):
+    """A recogniser that also reads pictures already cut to one plate."""
+
+    def read_plate(self, image: Image) -> PlateReading | None:
+        """Read a picture that is a plate and nothing else; None if it reads nothing."""
+        ...
+
+
 _FACTORIES = {
     "platelake": ("vision.recogniser", "PlatelakeRecogniser"),
     "ppocr": ("vision.ppocr", "PpocrRecogniser"),
@@ -89,11 +97,11 @@ _FACTORIES = {
 RECOGNISERS: tuple[str, ...] = tuple(_FACTORIES)
 """Names that `open_recogniser` knows."""
 
-_opened: dict[tuple[str, int], Recogniser] = {}
+_opened: dict[tuple[str, int], PlateReader] = {}
 _opening = threading.Lock()
 
 
-def open_recogniser(name: str = "platelake", threads: int = 1) -> Recogniser:
+def open_recogniser(name: str = "platelake", threads: int = 1) -> PlateReader:
     """The recogniser called `name`; one per process and thread count, shared by all callers.
 
     `threads` is the number of threads inside one inference: 1 gives the most
@@ -111,6 +119,6 @@ def open_recogniser(name: str = "platelake", threads: int = 1) -> Recogniser:
         known = _opened.get((name, threads))
         if known is None:
             module, attribute = _FACTORIES[name]
-            factory: Callable[[int], Recogniser] = getattr(import_module(module), attribute)
+            factory: Callable[[int], PlateReader] = getattr(import_module(module), attribute)
             known = _opened[name, threads] = factory(threads)
         return known

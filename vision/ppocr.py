@@ -7,6 +7,7 @@ left out. Much slower than the default recogniser; meant for comparison.
 from __future__ import annotations
 
 import logging
+import threading
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -22,7 +23,7 @@ _SHORTEST, _LONGEST = 2, 8
 
 
 class PpocrRecogniser:
-    """PP-OCRv6 text detection and recognition; its sessions are shared by all threads."""
+    """PP-OCRv6 text detection and recognition; one thread at a time."""
 
     def __init__(self, threads: int = 1) -> None:
         try:
@@ -46,6 +47,7 @@ class PpocrRecogniser:
             }
         )
         logging.getLogger("RapidOCR").setLevel(logging.WARNING)
+        self._lock = threading.Lock()
         self._version = f"ppocr-v6-rapidocr-{version('rapidocr')}"
 
     @property
@@ -58,7 +60,8 @@ class PpocrRecogniser:
 
         The engine gives one score a text: it stands for confidence and detection both.
         """
-        result = self._engine(image, use_det=True, use_cls=False, use_rec=True)
+        with self._lock:  # the engine keeps what it was last asked for in itself
+            result = self._engine(image, use_det=True, use_cls=False, use_rec=True)
         if result.boxes is None or result.txts is None:
             return []
         readings = [
@@ -69,6 +72,10 @@ class PpocrRecogniser:
             if is_canonical(text) and _SHORTEST <= len(text) <= _LONGEST
         ]
         return sorted(readings, key=lambda reading: -reading.confidence)
+
+    def read_plate(self, image: Image) -> PlateReading | None:
+        """The most certain text of a picture that is one plate; None if it reads nothing."""
+        return next(iter(self.read(image)), None)
 
 
 def _reading(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 
 from vision.calibration import chance_right
-from vision.detector import Detection, Detector
+from vision.detector import Detector
 from vision.onnx import load, model_version, open_session
-from vision.port import Image, PlateReading
+from vision.port import Box, Image, PlateReading
 from vision.reader import CropText, Reader, cut
 
 MOST_PLATES = 8
@@ -42,20 +42,29 @@ class PlatelakeRecogniser:
         floor = found[0].score * _RELATIVE_FLOOR
         found = [plate for plate in found if plate.score >= floor]
         texts = self._reader.read([cut(image, plate.box) for plate in found])
-        readings = [_reading(plate, text) for plate, text in zip(found, texts, strict=True)]
+        readings = [
+            _reading(plate.box, plate.score, text) for plate, text in zip(found, texts, strict=True)
+        ]
         return sorted(readings, key=_rank, reverse=True)
 
+    def read_plate(self, image: Image) -> PlateReading | None:
+        """Read a picture that is a plate and nothing else; None if it reads nothing."""
+        height, width = image.shape[:2]
+        whole = Box(0, 0, width, height)
+        (text,) = self._reader.read([cut(image, whole)])
+        return _reading(whole, 1.0, text) if text.candidates[0][0] else None
 
-def _reading(plate: Detection, crop: CropText) -> PlateReading:
+
+def _reading(box: Box, score: float, crop: CropText) -> PlateReading:
     text, probability = crop.candidates[0]
     return PlateReading(
-        box=plate.box,
+        box=box,
         text=text,
-        confidence=chance_right(text, probability, plate.score),
+        confidence=chance_right(text, probability, score),
         candidates=crop.candidates,
         state=crop.state if text else None,
         state_confidence=crop.state_probability if text else None,
-        detection_score=plate.score,
+        detection_score=score,
     )
 
 
