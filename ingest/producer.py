@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import kafka
 from kafka.errors import KafkaError
@@ -13,6 +13,24 @@ from alpr.errors import BadInput, Unavailable
 from ingest.codecs import MAX_FRAME_BYTES
 
 _MAX_REQUEST = 2 * MAX_FRAME_BYTES + 1024 * 1024
+
+
+class Sender(Protocol):
+    """The part of Producer that those who send use; tests give their own."""
+
+    def send(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+    ) -> None:
+        """Queue one message."""
+
+    def flush(self, timeout_s: float = 120.0) -> None:
+        """Wait for all acknowledgements."""
 
 
 class Producer:

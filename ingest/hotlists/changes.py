@@ -11,7 +11,7 @@ from alpr.errors import BadInput
 from alpr.records import HotlistChange
 from ingest.codecs import decode_change, encode
 from ingest.consumer import open_consumer, read_until
-from ingest.producer import Producer
+from ingest.producer import Sender
 from ingest.topics import HOTLIST_CHANGES
 
 Change = tuple[int, HotlistChange]
@@ -79,6 +79,6 @@ class KafkaChangeFeed:
         self._consumer.close()
 
 
-def publish(producer: Producer, change: HotlistChange, topic: str = HOTLIST_CHANGES) -> None:
+def publish(producer: Sender, change: HotlistChange, topic: str = HOTLIST_CHANGES) -> None:
     """Send one change; in force once `producer.flush()` has returned and workers have polled."""
     producer.send(topic, key=change.entry_id.encode(), value=encode(change), partition=0)

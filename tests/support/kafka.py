@@ -51,6 +51,7 @@ class FakeConsumer:
     clock: FakeClock
     logs: dict[int, list[FakeRecord]] = field(default_factory=dict)
     poll_s: float = 0.02
+    topic: str = "reads"
     failure: Exception | None = None
     positions: dict[int, int] = field(default_factory=dict)
     seeks: list[tuple[int, int]] = field(default_factory=list)
@@ -75,7 +76,7 @@ class FakeConsumer:
             log = self.logs.get(partition, [])
             records = [r for r in log if r.offset >= position][:max_records]
             if records:
-                polled[TopicPartition("reads", partition)] = records
+                polled[TopicPartition(self.topic, partition)] = records
                 self.positions[partition] = records[-1].offset + 1
         return polled
 

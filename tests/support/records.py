@@ -17,21 +17,19 @@ def at(seconds: float) -> datetime:
 
 
 def make_frame(seconds: float = 0.0, **fields: Any) -> Frame:
-    return Frame(
-        **{
-            "agency": "pd",
-            "camera": "cam-1",
-            "captured_at": at(seconds),
-            "received_at": at(seconds + 0.5),
-            "sequence": round(seconds * 10),
-            "jpeg": b"\xff\xd8\xff\xd9",
-        }
-        | fields
-    )
+    known: dict[str, Any] = {
+        "agency": "pd",
+        "camera": "cam-1",
+        "captured_at": at(seconds),
+        "received_at": at(seconds + 0.5),
+        "sequence": round(seconds * 10),
+        "jpeg": b"\xff\xd8\xff\xd9",
+    }
+    return Frame(**known | fields)
 
 
 def make_read(plate: str = "ABC1234", seconds: float = 0.0, **fields: Any) -> Read:
-    known = {
+    known: dict[str, Any] = {
         "agency": "pd",
         "camera": "cam-1",
         "captured_at": at(seconds),
@@ -48,16 +46,14 @@ def make_read(plate: str = "ABC1234", seconds: float = 0.0, **fields: Any) -> Re
 
 
 def make_entry(plate: str = "ABC1234", record: str | None = None, **fields: Any) -> HotlistEntry:
-    return HotlistEntry(
-        **{
-            "entry_id": entry_id("state-list", record or f"record of {plate}"),
-            "source": "state-list",
-            "plate": plate,
-            "category": "stolen-vehicle",
-            "valid_from": T0 - timedelta(days=1),
-        }
-        | fields
-    )
+    known: dict[str, Any] = {
+        "entry_id": entry_id("state-list", record or f"record of {plate}"),
+        "source": "state-list",
+        "plate": plate,
+        "category": "stolen-vehicle",
+        "valid_from": T0 - timedelta(days=1),
+    }
+    return HotlistEntry(**known | fields)
 
 
 def make_change(
@@ -70,42 +66,38 @@ def make_change(
 
 def make_hit(plate: str = "ABC1234", seconds: float = 0.0, **fields: Any) -> Hit:
     read, entry = make_read(plate, seconds), make_entry(plate)
-    return Hit(
-        **{
-            "hit_id": hit_id(read.read_id, entry.entry_id),
-            "read_id": read.read_id,
-            "entry_id": entry.entry_id,
-            "list_version": "20260301T110000000000Z-0badcafe+7",
-            "agency": read.agency,
-            "camera": read.camera,
-            "captured_at": read.captured_at,
-            "matched_at": at(seconds + 1),
-            "plate": plate,
-            "confidence": 0.9,
-            "entry_plate": plate,
-            "category": "stolen-vehicle",
-            "priority": 3,
-            "match": "exact",
-            "state_match": "unknown",
-            "alert": True,
-        }
-        | fields
-    )
+    known: dict[str, Any] = {
+        "hit_id": hit_id(read.read_id, entry.entry_id),
+        "read_id": read.read_id,
+        "entry_id": entry.entry_id,
+        "list_version": "20260301T110000000000Z-0badcafe+7",
+        "agency": read.agency,
+        "camera": read.camera,
+        "captured_at": read.captured_at,
+        "matched_at": at(seconds + 1),
+        "plate": plate,
+        "confidence": 0.9,
+        "entry_plate": plate,
+        "category": "stolen-vehicle",
+        "priority": 3,
+        "match": "exact",
+        "state_match": "unknown",
+        "alert": True,
+    }
+    return Hit(**known | fields)
 
 
 def make_dead_letter(**fields: Any) -> DeadLetter:
-    return DeadLetter(
-        **{
-            "reason": "not-json",
-            "detail": "JSON is malformed",
-            "job": "match",
-            "topic": "reads",
-            "partition": 0,
-            "offset": 7,
-            "at": T0,
-            "key": b"pd/cam-1",
-            "value": b"{",
-            "value_size": 1,
-        }
-        | fields
-    )
+    known: dict[str, Any] = {
+        "reason": "not-json",
+        "detail": "JSON is malformed",
+        "job": "match",
+        "topic": "reads",
+        "partition": 0,
+        "offset": 7,
+        "at": T0,
+        "key": b"pd/cam-1",
+        "value": b"{",
+        "value_size": 1,
+    }
+    return DeadLetter(**known | fields)

@@ -33,7 +33,7 @@ DECODERS: list[Callable[[bytes | None], Any]] = [
     decode_change,
     decode_dead_letter,
 ]
-SECRET = "SECRET7"
+SECRET = "Secret7"
 JPEG = b"\xff\xd8\xff\xd9"
 
 
