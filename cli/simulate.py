@@ -22,6 +22,8 @@ _Start = Annotated[
 ]
 _Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same traffic.")]
 
+_LEAD_S = 1.0
+
 app = typer.Typer(help="Made-up cameras and reads, with the truth beside.", no_args_is_help=True)
 
 
@@ -71,7 +73,7 @@ def frames(
     Example: platelake simulate frames --seconds 30 --truth truth.jsonl
     """
     import time
-    from datetime import UTC, datetime
+    from datetime import UTC, datetime, timedelta
 
     from msgspec.structs import replace
 
@@ -91,7 +93,9 @@ def frames(
 
     world = demo_world(seed, agencies=agencies)
     artists = make_artists(world)
-    plan = make_plan(world, _instant(start) or now(), seconds)
+    # Real time begins when the broker is reached, so that the first frames are not late.
+    lead = timedelta(seconds=0 if fast or out else _LEAD_S)
+    plan = make_plan(world, _instant(start) or now() + lead, seconds)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         truth, hotlist = truth or out / "truth.jsonl", hotlist or out / "hotlist.jsonl"

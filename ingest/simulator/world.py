@@ -47,7 +47,7 @@ class Lane:
     shows: End
     """Vehicles that show their rear drive away, those that show their front come nearer."""
     speed: tuple[float, float] = (9.0, 14.0)
-    """Slowest and fastest closing speed, metres a second."""
+    """Slowest and fastest speed relative to the camera, metres a second; parked: the camera's."""
     every: float = 8.0
     """Mean seconds between vehicles."""
     parked: bool = False
@@ -94,6 +94,12 @@ class World:
 
     def __post_init__(self) -> None:
         names = [(camera.agency, camera.name) for camera in self.cameras]
+        for camera in self.cameras:
+            if camera.moves <= 0 and any(lane.parked for lane in camera.lanes):
+                raise ValueError(
+                    f"{camera.agency}/{camera.name} has a lane of parked vehicles: "
+                    f"it must move to pass them, got moves={camera.moves}"
+                )
         if len(set(names)) < len(names):
             raise ValueError(f"every camera needs its own agency/name, got {sorted(names)}")
 
@@ -155,6 +161,8 @@ def passings(world: World, camera: int) -> Iterator[Passing]:
         pool = plated if lane.shows == "front" else world.vehicles
         vehicle = pool[int(rng.integers(len(pool)))]
         speed = float(rng.uniform(*lane.speed))
+        if lane.parked:
+            speed = watch.moves
         towards = lane.shows == "front" or lane.parked
         begins = free[index]
         ends = begins + (watch.far - watch.near) / speed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -87,6 +88,12 @@ def test_two_cameras_of_one_name_are_refused() -> None:
     camera = small_world(1).cameras[0]
     with pytest.raises(ValueError, match="own agency/name"):
         World(1, (camera, camera), ())
+
+
+def test_parked_vehicles_need_a_camera_that_moves() -> None:
+    still = replace(small_world(1).cameras[1], moves=0.0)
+    with pytest.raises(ValueError, match="must move to pass them"):
+        World(1, (still,), ())
 
 
 def test_the_demo_has_the_agencies_asked_for() -> None:

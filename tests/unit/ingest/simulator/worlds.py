@@ -17,7 +17,7 @@ def small_world(seed: int) -> World:
             Camera("a-pd", "gate", "fixed", 42.0, -71.0, 10.0, "day", (Lane(0, "rear", every=2),)),
             Camera(
                 "b-so", "car-1", "mobile", 42.0, -71.0, 90.0, "infrared",
-                (Lane(1.3, "rear", (7, 9), 2, parked=True),),
+                (Lane(1.3, "rear", every=2, parked=True),),
                 view=View(focal=2100, above=1.35, pitch=0.03, pan=0.1), near=5.2, far=18,
                 idle_every=0, moves=8.0,
             ),
