@@ -56,7 +56,7 @@ class PpocrRecogniser:
         return self._version
 
     def read(self, image: Image) -> list[PlateReading]:
-        """Read every text that may be a plate, most certain first.
+        """Read every text that may be a plate, large and certain ones first.
 
         The engine gives one score a text: it stands for confidence and detection both.
         """
@@ -71,10 +71,11 @@ class PpocrRecogniser:
             )
             if is_canonical(text) and _SHORTEST <= len(text) <= _LONGEST
         ]
-        return sorted(readings, key=lambda reading: -reading.confidence)
+        # A plate carries its serial in the largest letters, beside the state's name and a slogan.
+        return sorted(readings, key=lambda reading: -reading.confidence * reading.box.h)
 
     def read_plate(self, image: Image) -> PlateReading | None:
-        """The most certain text of a picture that is one plate; None if it reads nothing."""
+        """The largest certain text of a picture that is one plate; None if it reads nothing."""
         return next(iter(self.read(image)), None)
 
 

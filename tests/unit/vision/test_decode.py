@@ -16,6 +16,7 @@ from vision.decode import (
     JpegHeader,
     check_jpeg,
     decode,
+    decode_file,
     encode_crop,
     encode_jpeg,
     encode_overview,
@@ -119,6 +120,16 @@ def test_cmyk_is_read_in_its_colours() -> None:
 def test_large_pictures_are_decoded_at_half_size() -> None:
     image = np.full((4320, 7680, 3), 90, np.uint8)
     assert decode(encode_jpeg(image)).shape == (2160, 3840, 3)
+
+
+def test_files_may_be_png_within_the_same_limits(scene: Image) -> None:
+    png = cv2.imencode(".png", scene)[1].tobytes()
+    assert np.array_equal(decode_file(png), scene)
+    assert decode_file(encode_jpeg(scene)).shape == scene.shape
+    huge = png[:16] + (20_000).to_bytes(4, "big") * 2 + png[24:]
+    for data, expected in ((huge, "image-too-large"), (png[:60], "png-damaged"), (b"", "not-a")):
+        with pytest.raises(BadInput, match=expected):
+            decode_file(data)
 
 
 @given(st.integers(0, 20_000), st.integers(0, 255))
