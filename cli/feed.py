@@ -78,8 +78,8 @@ def frames(
         return datetime.now(UTC)
 
     tally = Tally()
+    pictures, total, live = _pictures(source, captured, _zone(zone), rate, now)
     with Producer(bootstrap_or_local(bootstrap)) as producer:
-        pictures, total, live = _pictures(source, captured, _zone(zone), rate, now)
         with bar("frames", total) as shown:
             try:
                 for _ in send_pictures(
