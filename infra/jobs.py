@@ -76,6 +76,9 @@ class Jobs:
             f"--max_bundle_time_mills={_BUNDLE_MS}",
             # The default ends the submitter, and a LOOPBACK job with it, after five minutes.
             "--job_server_timeout=100000000",
+            # Otherwise what a bundle still emits while a checkpoint begins waits in the operator
+            # for its next bundle; the stage that makes the shards has none: the job would hang.
+            "--finish_bundle_before_checkpointing",
         ]
         if settings.profile is Profile.EMBEDDED:
             flags.append("--environment_type=LOOPBACK")

@@ -42,15 +42,10 @@ class _Minio(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Postgres(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum_major: int
-    image: str
 
 
 class _Java(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum_major: int
-
-
-class _Python(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    version: str
 
 
 class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +58,7 @@ class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minio: _Minio
     postgres: _Postgres
     java: _Java
-    python: _Python
+    images: dict[str, str]
 
 
 @cache

@@ -29,6 +29,7 @@ _SOURCE_ROOT = Path(__file__).parents[2]
 # Each embedded job has a REST server of its own, each Flink process a metrics server.
 _PORT_SPAN = 8
 _EMBEDDED_TIMEOUT_S = 2.0
+_JOBS = 3  # recognise, match, land
 # What Flink needs of Java 17's internals (Flink 1.16 was made for Java 11).
 _OPENED = (
     "java.lang",
@@ -71,6 +72,11 @@ class Flink(Service):
     @property
     def rest_urls(self) -> tuple[str, ...]:
         """Where Flink's REST may answer."""
+        raise NotImplementedError
+
+    @property
+    def metric_ports(self) -> tuple[int, ...]:
+        """Where Flink's processes answer Prometheus: each takes the first free one of a range."""
         raise NotImplementedError
 
     def jobs(self) -> list[tuple[FlinkRest, Job]]:
@@ -238,6 +244,12 @@ class EmbeddedFlink(Flink):
         first = self._settings.ports.flink_rest
         return tuple(f"http://{LOOPBACK}:{port}" for port in range(first, first + _PORT_SPAN))
 
+    @property
+    def metric_ports(self) -> tuple[int, ...]:
+        """One for each of the three jobs."""
+        first = self._settings.ports.flink_metrics
+        return tuple(range(first, first + _JOBS))
+
     def jobs(self) -> list[tuple[FlinkRest, Job]]:
         """Every job that runs; one that ended has taken its REST server with it."""
         clients = [FlinkRest(url, timeout_s=_EMBEDDED_TIMEOUT_S) for url in self.rest_urls]
@@ -270,6 +282,12 @@ class StandaloneFlink(Flink):
     def rest_urls(self) -> tuple[str, ...]:
         """The job manager's REST server."""
         return (f"http://{LOOPBACK}:{self._settings.ports.flink_rest}",)
+
+    @property
+    def metric_ports(self) -> tuple[int, ...]:
+        """One for the job manager and one for each task manager."""
+        first = self._settings.ports.flink_metrics
+        return tuple(range(first, first + 1 + len(self.task_managers)))
 
     def jobs(self) -> list[tuple[FlinkRest, Job]]:
         """Every job that the job manager knows. Raises Unavailable when it does not answer."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from alpr.errors import ConfigurationError, PlatelakeError
+from infra.preflight import LOOPBACK
 from infra.process import ManagedProcess, ProcessStatus
 from infra.provision import Provisioner
 from infra.provision.progress import Reporter, Silent
@@ -99,6 +101,7 @@ class Stack:
         except BaseException:  # an interrupt too: a stack that is not up must leave nothing
             self._stop([process for process in self.processes if process.name not in before])
             raise
+        self._write_metric_targets()
         return [process.name for process in self.processes if process.name not in before]
 
     def down(self) -> list[str]:
@@ -106,6 +109,7 @@ class Stack:
 
         All are tried. Raises the first error once the others are stopped.
         """
+        (self.settings.metrics_dir / "stack.json").unlink(missing_ok=True)
         return self._stop(self.processes)
 
     def destroy(self) -> None:
@@ -143,6 +147,28 @@ class Stack:
         if errors:
             raise errors[0]
         return stopped
+
+    def _write_metric_targets(self) -> None:
+        """Tell Prometheus where Flink and MinIO answer (its file service discovery)."""
+        targets = [
+            {
+                "targets": [f"{LOOPBACK}:{port}" for port in self.flink.metric_ports],
+                "labels": {"service": "flink", "profile": self.settings.profile.value},
+            }
+        ]
+        if self.minio in self.services:
+            labels = {
+                "service": "minio",
+                "profile": self.settings.profile.value,
+                "__metrics_path__": "/minio/v2/metrics/cluster",
+            }
+            endpoint = self.s3_endpoint.removeprefix("http://")
+            targets.append({"targets": [endpoint], "labels": labels})
+        folder = self.settings.metrics_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / "stack.part"
+        part.write_text(json.dumps(targets, indent=1), "utf-8")
+        part.replace(folder / "stack.json")
 
     def _make_folders(self) -> None:
         settings = self.settings
