@@ -114,7 +114,7 @@ STATES = tuple(sorted(PATTERNS))
 
 
 def draw_reads(traffic: Traffic) -> Drawn:
-    """Draw all reads of `traffic`; memory is about 150 bytes a read."""
+    """Draw all reads of `traffic`; memory is about 250 bytes a read at its peak."""
     faults, count = traffic.faults, traffic.reads
     rng = np.random.default_rng((traffic.seed, 21))
     start = (traffic.start - _EPOCH) // (_EPOCH.resolution)
