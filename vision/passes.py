@@ -41,7 +41,8 @@ class PassRules:
         agreeing: a pass is told as soon as this many frames surely read the same text.
         sure: confidence from which a frame is sure, 0 to 1.
         floor: a pass with no reading of this confidence is counted as unread.
-        detection_floor: a plate less surely detected than this begins no pass.
+        detection_floor: a plate less surely detected than this, and not read with
+            `floor` either, begins no pass: it is more likely no plate at all.
     """
 
     gap: timedelta = timedelta(seconds=1)
@@ -130,7 +131,7 @@ def observe(
     matched = {match.reading for match in matches}
     index = 0
     for number, reading in enumerate(readings):
-        if number not in matched and reading.detection_score >= rules.detection_floor:
+        if number not in matched and _begins(reading, rules):
             tracks.append(begin(reading, frame_time, sequence, index, rules.sure, images))
             index += 1
     for number, track in enumerate(tracks):
@@ -204,6 +205,12 @@ def _close(
         else:
             told.append(_finish(track, "unread"))
     return kept, sorted(told, key=lambda done: (done.last_seen, done.first_seen))
+
+
+def _begins(reading: PlateReading, rules: PassRules) -> bool:
+    return reading.detection_score >= rules.detection_floor or (
+        reading.text != "" and reading.confidence >= rules.floor
+    )
 
 
 def _readable(track: Track, rules: PassRules) -> bool:

@@ -172,6 +172,8 @@ def test_pass_below_the_floor_is_counted_but_not_read() -> None:
 def test_doubtful_detection_begins_no_pass() -> None:
     faint = PlateReading(Box(0, 0, 80, 40), "AB", 0.1, (("AB", 0.1),), None, None, 0.35)
     assert run([(0.0, [faint])]) == []
+    clear = PlateReading(Box(0, 0, 80, 40), "ABC1234", 0.6, (("ABC1234", 0.6),), None, None, 0.35)
+    assert reads(run([(0.0, [clear])])) == ["ABC1234"]
 
 
 def test_vehicle_that_comes_back_within_the_linger_is_absorbed_and_later_is_new() -> None:
