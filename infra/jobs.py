@@ -79,6 +79,8 @@ class Jobs:
             # Otherwise what a bundle still emits while a checkpoint begins waits in the operator
             # for its next bundle; the stage that makes the shards has none: the job would hang.
             "--finish_bundle_before_checkpointing",
+            # Bare, it switches chaining off, without which no other parallelism can be restored.
+            "--operator_chaining",
         ]
         if settings.profile is Profile.EMBEDDED:
             flags.append("--environment_type=LOOPBACK")
