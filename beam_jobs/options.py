@@ -6,7 +6,20 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from alpr.errors import ConfigurationError
 from beam_jobs.io.source import SourceConfig
+
+
+def require(options: PipelineOptions, *names: str) -> None:
+    """Refuse options without these. Raises ConfigurationError.
+
+    Not left to the parser: Beam parses with the options of every job that this
+    process has imported, and would ask one job for what another requires.
+    """
+    given = options.get_all_options()
+    missing = [f"--{name}" for name in names if not given.get(name)]
+    if missing:
+        raise ConfigurationError(f"this job requires {' and '.join(missing)}: see --help")
 
 
 class JobOptions(PipelineOptions):
@@ -15,7 +28,7 @@ class JobOptions(PipelineOptions):
     @classmethod
     def _add_argparse_args(cls, parser: Any) -> None:
         parser.add_argument(
-            "--bootstrap", required=True, help="Kafka brokers, HOST:PORT[,HOST:PORT…]"
+            "--bootstrap", default=None, help="Kafka brokers, HOST:PORT[,HOST:PORT…]; required"
         )
         parser.add_argument(
             "--start",

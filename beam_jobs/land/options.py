@@ -13,7 +13,9 @@ class LandOptions(PipelineOptions):
     @classmethod
     def _add_argparse_args(cls, parser: Any) -> None:
         parser.add_argument(
-            "--lake_config", required=True, help="the lake's TOML file, readable by every worker"
+            "--lake_config",
+            default=None,
+            help="the lake's TOML file, readable by every worker; required",
         )
         parser.add_argument(
             "--commit_s",

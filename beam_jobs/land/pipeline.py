@@ -20,7 +20,7 @@ from beam_jobs.io.sink import WriteToKafka
 from beam_jobs.io.source import ReadFromKafka, shards_of
 from beam_jobs.land.options import LandOptions
 from beam_jobs.land.transforms import JOB, CommitGroups, StageRecords
-from beam_jobs.options import JobOptions
+from beam_jobs.options import JobOptions, require
 from catalog.config import LakeConfig
 from catalog.lake import Lake
 from catalog.offsets import Source, committed_offsets
@@ -44,6 +44,7 @@ class LandOutputs(NamedTuple):
 
 def preflight(options: PipelineOptions) -> None:
     """Reach topics, catalogue, store and tables. Raises Unavailable, ConfigurationError."""
+    require(options, "bootstrap", "lake_config")
     bootstrap = options.view_as(JobOptions).bootstrap
     for topic in (READS, HITS, DEAD_LETTERS):
         partitions_of(bootstrap, topic)

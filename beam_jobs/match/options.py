@@ -14,8 +14,8 @@ class MatchOptions(PipelineOptions):
     def _add_argparse_args(cls, parser: Any) -> None:
         parser.add_argument(
             "--hotlist_store",
-            required=True,
-            help="folder with the hot-list snapshots, readable by every worker",
+            default=None,
+            help="folder with the hot-list snapshots, readable by every worker; required",
         )
         parser.add_argument(
             "--cool_down_s",

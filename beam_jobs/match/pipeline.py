@@ -21,7 +21,7 @@ from beam_jobs.io.sink import WriteToKafka
 from beam_jobs.io.source import ReadFromKafka, shards_of
 from beam_jobs.match.options import MatchOptions
 from beam_jobs.match.transforms import JOB, MatchConfig, MatchReads, encode_hit
-from beam_jobs.options import JobOptions
+from beam_jobs.options import JobOptions, require
 from ingest.codecs import decode_read
 from ingest.hotlists.snapshot import open_snapshot, read_manifest
 from ingest.topics import DEAD_LETTERS, HITS, HOTLIST_CHANGES, READS, partitions_of
@@ -36,6 +36,7 @@ class MatchOutputs(NamedTuple):
 
 def preflight(options: PipelineOptions) -> None:
     """Reach topics and hot list. Raises Unavailable, ConfigurationError, Corrupt."""
+    require(options, "bootstrap", "hotlist_store")
     bootstrap = options.view_as(JobOptions).bootstrap
     for topic in (READS, HITS, HOTLIST_CHANGES, DEAD_LETTERS):
         partitions_of(bootstrap, topic)
@@ -43,12 +44,12 @@ def preflight(options: PipelineOptions) -> None:
     open_snapshot(store, read_manifest(store))
 
 
-def match_reads(batches: Any, config: MatchConfig, dead_letter_limit: float) -> MatchOutputs:
+def match_reads(batches: Any, matcher: MatchReads, dead_letter_limit: float) -> MatchOutputs:
     """Batches of the reads topic to hits; the part that tests run without Kafka."""
     decoded = batches | "Decode" >> beam.ParDo(
         DecodeRecords(JOB, decode_read, dead_letter_limit)
     ).with_outputs(DEAD, main="records")
-    hits = decoded.records | "Match" >> beam.ParDo(MatchReads(config))
+    hits = decoded.records | "Match" >> beam.ParDo(matcher)
     return MatchOutputs(hits, decoded[DEAD])
 
 
@@ -58,7 +59,7 @@ def build_pipeline(pipeline: Any, options: PipelineOptions) -> MatchOutputs:
     shards = shards_of(READS, partitions_of(job.bootstrap, READS), job.shards)
     batches = pipeline | "Reads" >> ReadFromKafka(job.source(JOB, READS), shards)
     config = MatchConfig(job.bootstrap, own.hotlist_store, own.cool_down_s)
-    outputs = match_reads(batches, config, job.dead_letter_limit)
+    outputs = match_reads(batches, MatchReads(config), job.dead_letter_limit)
     _ = (
         outputs.hits
         | "EncodeHits" >> beam.Map(encode_hit)

@@ -19,7 +19,7 @@ from beam_jobs.dead_letters import EncodeDeadLetters
 from beam_jobs.decode import DEAD
 from beam_jobs.io.sink import WriteToKafka
 from beam_jobs.io.source import ReadFromKafka, shards_of
-from beam_jobs.options import JobOptions
+from beam_jobs.options import JobOptions, require
 from beam_jobs.recognise.options import RecogniseOptions
 from beam_jobs.recognise.transforms import (
     JOB,
@@ -47,6 +47,7 @@ class RecogniseOutputs(NamedTuple):
 
 def preflight(options: PipelineOptions) -> None:
     """Reach topics and models. Raises Unavailable, ConfigurationError, Corrupt."""
+    require(options, "bootstrap")
     bootstrap = options.view_as(JobOptions).bootstrap
     for topic in (FRAMES, READS, DEAD_LETTERS):
         partitions_of(bootstrap, topic)
@@ -55,7 +56,7 @@ def preflight(options: PipelineOptions) -> None:
 
 
 def recognise_frames(
-    batches: Any, config: RecogniseConfig, dead_letter_limit: float
+    batches: Any, recogniser: RecognisePasses, dead_letter_limit: float
 ) -> RecogniseOutputs:
     """Batches of the frames topic to reads; the part that tests run without Kafka."""
     parsed = batches | "Parse" >> beam.ParDo(ParseFrames(dead_letter_limit)).with_outputs(
@@ -64,9 +65,7 @@ def recognise_frames(
     by_camera = parsed.frames | "ByCamera" >> beam.Map(lambda pair: pair).with_output_types(
         tuple[str, bytes]
     )
-    passes = by_camera | "Recognise" >> beam.ParDo(RecognisePasses(config)).with_outputs(
-        DEAD, main="reads"
-    )
+    passes = by_camera | "Recognise" >> beam.ParDo(recogniser).with_outputs(DEAD, main="reads")
     dead = (parsed[DEAD], passes[DEAD]) | "AllDead" >> beam.Flatten()
     return RecogniseOutputs(passes.reads, dead)
 
@@ -84,7 +83,7 @@ def build_pipeline(pipeline: Any, options: PipelineOptions) -> RecogniseOutputs:
         threads=own.recogniser_threads,
         retention_class=own.retention_class,
     )
-    outputs = recognise_frames(batches, config, job.dead_letter_limit)
+    outputs = recognise_frames(batches, RecognisePasses(config), job.dead_letter_limit)
     _ = (
         outputs.reads
         | "EncodeReads" >> beam.Map(encode_read)

@@ -54,7 +54,7 @@ def test_the_connection_lasts_as_long_as_the_worker() -> None:
         sink.start_bundle()
         sink.process(Outgoing(None, b"v"))
         sink.finish_bundle()
-    assert not producer.closed
+    still_open = not producer.closed
     sink.teardown()
-    assert producer.closed
+    assert (still_open, producer.closed) == (True, True)
     assert len(producer.acknowledged) == 3
