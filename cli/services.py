@@ -52,7 +52,14 @@ def up(profile: _Profile = None, home: _Home = None, as_json: _Json = False) -> 
         typer.echo(f"  {name:<13} {where}")
 
 
-def down(profile: _Profile = None, home: _Home = None, as_json: _Json = False) -> None:
+def down(
+    profile: _Profile = None,
+    home: _Home = None,
+    as_json: _Json = False,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Delete all data, secrets and logs too.")
+    ] = False,
+) -> None:
     """Stop the stack; data stays. Without --profile, whatever runs of either profile.
 
     Example: platelake down
@@ -61,7 +68,10 @@ def down(profile: _Profile = None, home: _Home = None, as_json: _Json = False) -
 
     stopped: list[str] = []
     for each in [profile] if profile else list(Profile):
-        stopped += _stack(each, home, as_json).down()
+        stack = _stack(each, home, as_json)
+        stopped += stack.down()
+        if delete_data:
+            stack.destroy()
     if as_json:
         _print_json({"stopped": stopped})
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -160,6 +161,7 @@ class Flink(Service):
 
     def start(self) -> bool:
         """Write the configuration and start; raises what `ManagedProcess.start` does."""
+        self.clear_temp()
         for folder in (
             self.checkpoints_dir,
             self.savepoints_dir,
@@ -174,6 +176,17 @@ class Flink(Service):
         self.worker_command.write_text(self._worker_script(), "utf-8")
         self.worker_command.chmod(0o755)
         return super().start()
+
+    def stop(self) -> bool:
+        """Stop it; False when nothing ran."""
+        stopped = super().stop()
+        self.clear_temp()
+        return stopped
+
+    def clear_temp(self) -> None:
+        """Remove what killed processes left: each keeps copies of all jars for each job."""
+        if not any(process.alive() for process in self.processes):
+            shutil.rmtree(self._temp_dir, ignore_errors=True)
 
     def _worker_script(self) -> str:
         """What Flink runs for each Python worker: this Python, this code, a log of its own."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from alpr.errors import Unavailable
 from infra.preflight import LOOPBACK, PortClaim
 from infra.process import Command, ManagedProcess, ProcessSpec
 from infra.provision import Provisioner
 from infra.services.java import java_argv
+from infra.services.oneshot import run_once
 from infra.services.probe import kafka_brokers
 from infra.services.service import Service
 from infra.settings import Settings
 
 # Frames are limited to 8 MiB; headers and the batch around them need a little more.
 MAX_MESSAGE_BYTES = 9 * 2**20
-_FORMAT_DEADLINE_S = 120
 _FORMAT_HEAP_MIB = 128
 
 
@@ -125,17 +123,14 @@ class Kafka(Service):
             cluster = f"A{cluster[1:]}"
         arguments = ["format", "--standalone", "--ignore-formatted"]
         arguments += ["--cluster-id", cluster, "--config", str(properties)]
-        done = subprocess.run(
-            java_argv(java, jars, "kafka.tools.StorageTool", *arguments, heap_mib=_FORMAT_HEAP_MIB),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_FORMAT_DEADLINE_S,
-            check=False,
+        run_once(
+            java_argv(
+                java,
+                jars,
+                "kafka.tools.StorageTool",
+                *arguments,
+                heap_mib=_FORMAT_HEAP_MIB,
+                options=("-XX:TieredStopAtLevel=1",),  # it lives for a second
+            ),
+            f"Formatting Kafka's storage in {self._data}",
         )
-        if done.returncode:
-            raise Unavailable(
-                f"Kafka's storage in {self._data} could not be formatted: "
-                f"{(done.stderr or done.stdout).strip()[-1000:]}"
-            )

@@ -25,6 +25,7 @@ from alpr.errors import ConfigurationError, Unavailable
 from infra.preflight import LOOPBACK, PortClaim
 from infra.process import Command, ManagedProcess, ProcessSpec
 from infra.provision import Provisioner
+from infra.services.oneshot import run_once
 from infra.services.secrets import read_or_make
 from infra.services.service import Service
 from infra.settings import Settings
@@ -32,7 +33,6 @@ from infra.settings import Settings
 DATABASE = ROLE = "platelake"
 _SUPERUSER = "postgres"
 _ACCOUNTS = ("postgres", "nobody")
-_INITDB_DEADLINE_S = 120
 _CONNECT_TIMEOUT_S = 3
 _OUTSIDE = Path("/var/tmp")  # noqa: S108 what is made there is checked for its owner
 
@@ -137,7 +137,7 @@ class Postgres(Service):
             if account:
                 os.chown(fresh, account.pw_uid, account.pw_gid)
                 os.chown(password, account.pw_uid, account.pw_gid)
-            done = subprocess.run(
+            run_once(
                 [
                     str(programs / "initdb"),
                     f"--pgdata={fresh}",
@@ -147,23 +147,11 @@ class Postgres(Service):
                     "--encoding=UTF8",
                     "--locale=C",
                 ],
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_INITDB_DEADLINE_S,
-                user=account.pw_uid if account else None,
-                group=account.pw_gid if account else None,
-                extra_groups=[] if account else None,
-                check=False,
+                f"Making the database folder {data}",
+                account,
             )
         finally:
             password.unlink(missing_ok=True)
-        if done.returncode:
-            raise ConfigurationError(
-                f"PostgreSQL could not make its data folder {data}: {done.stderr.strip()[-800:]}"
-            )
         fresh.rename(data)
 
     def _make_parent(self, folder: Path) -> None:

@@ -110,7 +110,9 @@ class Stack:
         All are tried. Raises the first error once the others are stopped.
         """
         (self.settings.metrics_dir / "stack.json").unlink(missing_ok=True)
-        return self._stop(self.processes)
+        stopped = self._stop(self.processes)
+        self.flink.clear_temp()
+        return stopped
 
     def destroy(self) -> None:
         """Delete all data, secrets and logs of the profile.

@@ -41,6 +41,16 @@ def test_down_when_nothing_runs() -> None:
     assert json.loads(result.stdout) == {"stopped": []}
 
 
+def test_down_can_delete_everything(tmp_path: Path) -> None:
+    kept = tmp_path / "full" / "data" / "kafka" / "00.log"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    assert CliRunner().invoke(app, ["down"]).exit_code == 0
+    assert kept.exists()
+    assert CliRunner().invoke(app, ["down", "--delete-data"]).exit_code == 0
+    assert not (tmp_path / "full").exists()
+
+
 def test_doctor_as_json_has_a_verdict_for_each_thing() -> None:
     result = CliRunner().invoke(app, ["doctor", "--json"])
     findings = json.loads(result.stdout)["findings"]
