@@ -118,7 +118,7 @@ def compact(
         try:
             tries = _replace(lake, table_name, files, output, attempts, sleep)
         except _InputsGone:
-            lake.store.delete([output.uri])
+            # The output is left to the sweep, which knows for certain that nothing names it.
             log.info("compaction of %s/%s: its files are gone", table_name, partition.folder)
             continue
         before = sum(file.file_size_in_bytes for file in files)

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 OPERATION = "platelake.op"
 _NAME = "platelake.commit"
 
-MAX_SNAPSHOTS, KEEP_SNAPSHOTS = 50, 25
-"""Appending slows with every snapshot kept; past the first number only the second stay."""
+MAX_SNAPSHOTS, KEEP_SNAPSHOTS = 20, 10
+"""Each commit copies all snapshots kept several times; past the first number the second stay."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Iterator
 
@@ -32,6 +33,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Minio, 
     finally:
         postgres.stop()
         minio.stop()
+        shutil.rmtree(postgres.data_dir.parent)  # may lie outside the home
 
 
 @pytest.fixture
