@@ -9,7 +9,6 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,7 +157,7 @@ class FlinkRest:
         return json.loads(content) if content else {}
 
 
-def newest_checkpoint(checkpoints_dir: Path, jobs: Iterable[str]) -> Path | None:
+def newest_checkpoint(checkpoints_dir: Path, *jobs: str) -> Path | None:
     """The newest complete checkpoint of the first of `jobs` (ids) that has one, else None.
 
     Complete means that `_metadata` is there: Flink writes it last, in one rename.

@@ -55,7 +55,7 @@ class JobLedger:
 
     def newest_checkpoint(self, name: str) -> Path | None:
         """The newest complete checkpoint of the job under any of its ids."""
-        return newest_checkpoint(self._checkpoints_dir, self.ids(name))
+        return newest_checkpoint(self._checkpoints_dir, *self.ids(name))
 
     def prune(self, name: str) -> list[Path]:
         """Remove checkpoints of earlier ids once the newest id has a complete one of its own.
@@ -64,7 +64,7 @@ class JobLedger:
         nothing refers to the older folders then. Returns the folders removed.
         """
         newest, *older = self.ids(name) or [""]
-        if not older or newest_checkpoint(self._checkpoints_dir, [newest]) is None:
+        if not older or newest_checkpoint(self._checkpoints_dir, newest) is None:
             return []
         removed = [path for job in older if (path := self._checkpoints_dir / job).exists()]
         for path in removed:

@@ -140,9 +140,13 @@ class Flink(Service):
             "state.checkpoints.num-retained": 3,
             # A job that was cancelled or failed can be brought back.
             "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-            "restart-strategy": "fixed-delay",
-            "restart-strategy.fixed-delay.attempts": 1000,
-            "restart-strategy.fixed-delay.delay": "1 s",
+            # For ever, soon at first, then slower: each restart starts Python workers, and a
+            # job that cannot work must not keep the machine busy with that.
+            "restart-strategy": "exponential-delay",
+            "restart-strategy.exponential-delay.initial-backoff": "1 s",
+            "restart-strategy.exponential-delay.max-backoff": "15 s",
+            "restart-strategy.exponential-delay.backoff-multiplier": 2.0,
+            "restart-strategy.exponential-delay.reset-backoff-threshold": "30 s",
             "io.tmp.dirs": str(self._temp_dir),
             # One class path for all: children must not load their own copy of Beam.
             "classloader.resolve-order": "parent-first",

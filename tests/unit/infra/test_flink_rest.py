@@ -172,12 +172,12 @@ def test_newest_checkpoint_counts_numbers_and_only_complete_ones(tmp_path: Path)
     make_checkpoint(tmp_path / "b2" / "chk-11", complete=False)
     (tmp_path / "b2" / "shared").mkdir()
     (tmp_path / "b2" / "chk-x").mkdir()
-    assert newest_checkpoint(tmp_path, ["b2"]) == newest
+    assert newest_checkpoint(tmp_path, "b2") == newest
 
 
 def test_newest_checkpoint_falls_back_to_earlier_ids(tmp_path: Path) -> None:
     make_checkpoint(tmp_path / "new" / "chk-1", complete=False)
     old = make_checkpoint(tmp_path / "old" / "chk-5", complete=True)
-    assert newest_checkpoint(tmp_path, ["new", "old"]) == old
-    assert newest_checkpoint(tmp_path, ["new"]) is None
-    assert newest_checkpoint(tmp_path / "absent", ["new"]) is None
+    assert newest_checkpoint(tmp_path, "new", "old") == old
+    assert newest_checkpoint(tmp_path, "new") is None
+    assert newest_checkpoint(tmp_path / "absent", "new") is None
