@@ -155,7 +155,7 @@ class Jobs:
     def newest_checkpoint(self, job: str) -> Path | None:
         """The newest complete checkpoint of this job that Flink still tells of."""
         ids = [each.id for _, each in self.all() if each.name == job]
-        return newest_checkpoint(self._stack.flink.checkpoints_dir, ids)
+        return newest_checkpoint(self._stack.flink.checkpoints_dir, *ids)
 
     def all(self) -> list[tuple[FlinkRest, Job]]:
         """Every job of every job manager that answers, the newest first."""
