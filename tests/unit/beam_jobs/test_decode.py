@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.records import T0, make_read
 
 
 def decode(
-    values: list[bytes | None], limit: float = 1.0, **batch: Any
+    values: Sequence[bytes | None], limit: float = 1.0, **batch: Any
 ) -> tuple[Records[Any], list[DeadLetter]]:
     dofn = DecodeRecords("match", decode_read, limit, lambda: T0)
     dofn.setup()
