@@ -259,7 +259,7 @@ class LandingContract:
         config.save(tmp_path / "lake.toml")
         worker = subprocess.run(
             [sys.executable, "-m", "tests.contract.lake.doomed", tmp_path / "lake.toml", moment],
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert worker.returncode == -signal.SIGKILL
@@ -280,7 +280,7 @@ class LandingContract:
             )
             for _ in range(2)
         ]
-        codes = sorted(racer.wait(timeout=120) for racer in racers)
+        codes = sorted(racer.wait(timeout=300) for racer in racers)
         assert codes[0] == 0, "nobody finished"
         assert stored_ids(lake) == ids_of(make_reads(200))
         assert committed_offsets(lake, "reads") == {READS_0: 200}
