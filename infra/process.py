@@ -54,7 +54,7 @@ class ProcessSpec:
     command: Callable[[], Command]
     ready: Callable[[], bool]
     ports: tuple[PortClaim, ...] = ()
-    start_deadline_s: float = 90.0
+    start_deadline_s: float = 120.0
     stop_grace_s: float = 20.0
     stop_signal: signal.Signals = signal.SIGTERM
     disk_free_min_mib: int = 0

@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     task_managers: int = Field(default=1, ge=1, le=8)
     task_slots: int = Field(default=4, ge=1, le=64, description="in each task manager")
     disk_free_min_mib: int = Field(default=1024, ge=0)
-    start_deadline_s: float = Field(default=90.0, gt=0)
+    start_deadline_s: float = Field(default=120.0, gt=0)
 
     @classmethod
     def settings_customise_sources(

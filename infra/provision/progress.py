@@ -42,22 +42,22 @@ class Terminal:
 
     def note(self, text: str, /) -> None:
         """Print the line."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, markup=False, highlight=False)
 
     @contextmanager
     def step(self, title: str, /) -> Iterator[Tick]:
         """Show a bar with title, detail and time; a line when the step is done."""
         if not self._console.is_terminal:
-            self._console.print(f"{title} …", highlight=False)
+            self._console.print(f"{title} …", markup=False, highlight=False)
             yield lambda _detail: None
             return
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=self._console, transient=True) as progress:
             task = progress.add_task(title, total=None, detail="")
             yield lambda detail: progress.update(task, detail=detail)
-        self._console.print(f"[green]✓[/green] {title}", highlight=False)
+        self._console.print(f"✓ {title}", markup=False, highlight=False)

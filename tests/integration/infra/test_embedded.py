@@ -49,7 +49,7 @@ def test_a_pipeline_runs_in_a_worker_of_its_own(embedded_stack: Stack, tmp_path:
     assert sorted(value for value, _ in written) == [1, 4, 9]
     worker = written[0][1]
     assert worker != os.getpid()
-    assert wait_until(lambda: not psutil.pid_exists(worker), 15)
+    assert wait_until(lambda: not psutil.pid_exists(worker), 60)
 
 
 def test_a_second_stack_on_the_same_ports_is_refused(embedded_stack: Stack, tmp_path: Path) -> None:
@@ -78,10 +78,10 @@ def test_an_interrupted_up_leaves_nothing(tmp_path: Path, number: signal.Signals
     ) as up:
         # Kafka runs, Flink does not yet: the middle of it.
         pid_file = settings.run_dir / "kafka.pid"
-        assert wait_until(lambda: pid_file.exists() or up.poll() is not None, 60)
+        assert wait_until(lambda: pid_file.exists() or up.poll() is not None, 120)
         assert up.poll() is None
         up.send_signal(number)
-        _, errors = up.communicate(timeout=60)
+        _, errors = up.communicate(timeout=120)
     assert up.returncode != 0, errors
     assert all(status.state == "down" for status in Stack(settings).status())
     assert not list(settings.run_dir.glob("*.pid"))

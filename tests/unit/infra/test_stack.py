@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,12 @@ class SmallStack(Stack):
             Small("second", settings, self.dial),
         )
 
+        self.address = "nowhere"
+
+    @property
+    def bootstrap(self) -> str:
+        return self.address
+
     @property
     def services(self) -> Sequence[Service]:
         return self.parts
@@ -76,6 +83,35 @@ def test_up_and_down(stack: SmallStack) -> None:
     assert stack.down() == ["second", "first"]
     assert stack.down() == []
     assert states(stack) == ["down", "down"]
+
+
+def test_topics_are_made_once_kafka_is_up_and_before_anything_else(stack: SmallStack) -> None:
+    seen: list[tuple[str, list[str]]] = []
+    first = stack.parts[0]
+    stack.kafka = first  # type: ignore[assignment]  # it plays the broker
+    stack.address = "broker:1"
+    stack.up(after_kafka=lambda bootstrap: seen.append((bootstrap, states(stack))))
+    assert seen == [("broker:1", ["up", "down"])]
+
+
+def test_when_topics_cannot_be_made_nothing_stays(stack: SmallStack) -> None:
+    def refuse(bootstrap: str) -> None:
+        raise Unavailable(f"{bootstrap} has no room")
+
+    stack.kafka = stack.parts[0]  # type: ignore[assignment]  # it plays the broker
+    with pytest.raises(Unavailable, match="no room"):
+        stack.up(after_kafka=refuse)
+    assert states(stack) == ["down", "down"]
+
+
+def test_prometheus_is_told_what_to_scrape_while_the_stack_is_up(stack: SmallStack) -> None:
+    targets = stack.settings.metrics_dir / "stack.json"
+    stack.up()
+    (flink,) = json.loads(targets.read_text())
+    assert flink["labels"] == {"service": "flink", "profile": "embedded"}
+    assert f"127.0.0.1:{stack.settings.ports.flink_metrics}" in flink["targets"]
+    stack.down()
+    assert not targets.exists()
 
 
 def test_when_one_does_not_come_up_the_ones_before_are_stopped(stack: SmallStack) -> None:
