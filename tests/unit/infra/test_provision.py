@@ -147,3 +147,30 @@ def test_minio_is_built_once(tmp_path: Path, program: MakeProgram) -> None:
     assert built.read_text() == "built\n"
     program("go", "exit 1")
     assert Provisioner(settings).minio == built
+
+
+def test_installing_prepares_then_updates_then_installs(
+    tmp_path: Path, program: MakeProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "can_install", lambda: True)
+    calls = tmp_path / "calls"
+    program("apt-get", f'echo "$1 $DEBIAN_FRONTEND" >> {calls}')
+    tools.install(["maven"], "Maven is required", Silent(), before=calls.touch)
+    assert calls.read_text().split() == ["update", "noninteractive", "install", "noninteractive"]
+
+
+def test_java_is_installed_when_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tools.Tool] = []
+    monkeypatch.setattr(tools, "find_java", lambda: found[0] if found else None)
+    java = tools.Tool(java_home(tmp_path, "17"), "17.0.1")
+    asked: list[list[str]] = []
+
+    def install(packages: list[str], *_: object, **__: object) -> None:
+        asked.append(packages)
+        found.append(java)
+
+    monkeypatch.setattr(tools, "install", install)
+    assert Provisioner(load(home=tmp_path, cache=tmp_path / "cache")).java == java.path
+    assert asked == [["openjdk-17-jre-headless"]]
