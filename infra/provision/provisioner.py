@@ -91,7 +91,7 @@ class Provisioner:
         found = tools.find_postgres()
         if found is None:
             why = f"PostgreSQL {minimum} or newer is required by the full profile"
-            tools.install(["postgresql"], why, self.reporter)
+            tools.install(["postgresql"], why, self.reporter, before=_no_default_cluster)
             found = tools.find_postgres()
         if found is None:
             raise ConfigurationError("PostgreSQL was installed but still cannot be found")
@@ -99,3 +99,10 @@ class Provisioner:
 
     def _require_room(self) -> None:
         preflight.require_free_disk(self.settings.cache, _CACHE_FREE_MIB)
+
+
+def _no_default_cluster() -> None:
+    """Tell Debian's packages not to make and start a database server of their own."""
+    folder = Path("/etc/postgresql-common/createcluster.d")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "platelake.conf").write_text("create_main_cluster = false\n", "utf-8")

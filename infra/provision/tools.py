@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,8 +85,16 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install(packages: Iterable[str], why: str, reporter: Reporter) -> None:
-    """Install Debian packages and say so; ConfigurationError with the line to run elsewhere."""
+def install(
+    packages: Iterable[str],
+    why: str,
+    reporter: Reporter,
+    before: Callable[[], object] | None = None,
+) -> None:
+    """Install Debian packages and say so; ConfigurationError with the line to run elsewhere.
+
+    `before` prepares the system once it is certain that they may be installed.
+    """
     names = tuple(packages)
     line = f"apt-get install -y --no-install-recommends {' '.join(names)}"
     if not can_install():
@@ -95,6 +103,8 @@ def install(packages: Iterable[str], why: str, reporter: Reporter) -> None:
             "elsewhere install the same with the system's own package manager"
         )
     reporter.note(f"{why}: installing with `{line}`")
+    if before:
+        before()
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with reporter.step(f"Installing {', '.join(names)}"):
         for command in (["apt-get", "update", "-qq"], [*line.split(), "-qq"]):
