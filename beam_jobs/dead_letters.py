@@ -20,6 +20,7 @@ from beam_jobs.io.sink import Outgoing
 from beam_jobs.io.source import Batch
 from beam_jobs.metrics import job_metrics
 from ingest.codecs import MAX_FRAME_BYTES, encode
+from ingest.dead_letters import letter_id
 
 MAX_KEPT_BYTES: Final = MAX_FRAME_BYTES
 """A larger message is not kept in its dead letter; its size and origin are."""
@@ -82,7 +83,7 @@ def dead_letter(job: str, batch: Batch, index: int, error: BadInput, at: datetim
 
 def letter_key(letter: DeadLetter) -> bytes:
     """Identity of a dead letter: where the message lies. A replay sends the same one again."""
-    return f"{letter.topic}/{letter.partition}/{letter.offset}".encode()
+    return letter_id(letter).encode()
 
 
 class EncodeDeadLetters(beam.DoFn):

@@ -39,7 +39,17 @@ def main() -> None:
                 sys.exit(EXIT_FAILED)
 
 
-for _group in ("services", "jobs", "hotlist", "demo", "feed", "simulate", "lake", "ocr"):
+for _group in (
+    "services",
+    "jobs",
+    "hotlist",
+    "demo",
+    "feed",
+    "simulate",
+    "lake",
+    "ocr",
+    "dead_letters",
+):
     import_module(f"cli.{_group}").register(app)
 
 
