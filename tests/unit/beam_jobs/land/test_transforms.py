@@ -72,12 +72,15 @@ class Committing:
     def __init__(self, config_file: str, commit_rows: int = 1000) -> None:
         self.clock = FakeClock()
         self.waiting, self.rows, self.since, self.due = Bag(), Cell(), Cell(), Timer()
-        self._settings = (config_file, {"reads": {}, "hits": {}}, COMMIT_S, commit_rows, GAP_S)
+        self._config_file, self._commit_rows = config_file, commit_rows
         self.restart()
 
     def restart(self) -> None:
         """Another worker, with the state that the engine kept."""
-        self.dofn = CommitGroups(*self._settings, self.clock)
+        starts: dict[str, dict[Source, int]] = {"reads": {}, "hits": {}}
+        self.dofn = CommitGroups(
+            self._config_file, starts, COMMIT_S, self._commit_rows, GAP_S, self.clock
+        )
 
     def kept(self) -> tuple[list[Any], Any, Any]:
         """What a checkpoint holds."""
