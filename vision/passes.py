@@ -48,7 +48,7 @@ class PassRules:
     gap: timedelta = timedelta(seconds=1)
     linger: timedelta = timedelta(seconds=30)
     patience: timedelta = timedelta(seconds=3)
-    agreeing: int = 3
+    agreeing: int = 2
     sure: float = 0.8
     floor: float = 0.3
     detection_floor: float = 0.5

@@ -31,6 +31,6 @@ class RecogniseOptions(PipelineOptions):
         parser.add_argument(
             "--lateness_s",
             type=float,
-            default=1.0,
+            default=0.5,
             help="how far frames of one camera may arrive out of order, in seconds",
         )
