@@ -123,9 +123,15 @@ class RecognisePasses(beam.DoFn):
     The motion gate's last picture and the open passes are the camera's state,
     kept by the engine with the source's offsets: after a crash the same frames
     meet the same state and give the same reads.
+
+    Frames from before everything that is still remembered are a backlog: a
+    camera that was cut off sends what it stored behind, or between, what it
+    sees now. They have passes of their own; among those of now each of them
+    would be over at once, and one car many reads.
     """
 
     PASSES = ReadModifyWriteStateSpec("passes", BytesCoder())
+    BACKLOG = ReadModifyWriteStateSpec("backlog", BytesCoder())
     PICTURE = ReadModifyWriteStateSpec("picture", BytesCoder())
     OVER = TimerSpec("over", TimeDomain.WATERMARK)
     QUIET = TimerSpec("quiet", TimeDomain.REAL_TIME)
@@ -149,6 +155,7 @@ class RecognisePasses(beam.DoFn):
         self,
         element: tuple[str, bytes],
         passes: Any = beam.DoFn.StateParam(PASSES),
+        backlog: Any = beam.DoFn.StateParam(BACKLOG),
         picture: Any = beam.DoFn.StateParam(PICTURE),
         over: Any = beam.DoFn.TimerParam(OVER),
         quiet: Any = beam.DoFn.TimerParam(QUIET),
@@ -157,20 +164,30 @@ class RecognisePasses(beam.DoFn):
         key, data = element
         message = _decoder.decode(data)
         frame = message.frame
-        state = load(passes.read()).seen(frame)
+        cell, state = passes, load(passes.read())
+        stored = self._is_before(frame, state)
+        if stored:
+            cell, state = backlog, load(backlog.read())
+            if self._is_before(frame, state):  # an older backlog still
+                yield from self._flush(key, backlog)
+                state = CameraState()
         try:
-            state, finished = self._look(frame, state, picture)
+            state, finished = self._look(frame, state.seen(frame), picture)
         except BadInput as error:
             yield TaggedOutput(DEAD, self._dead(message, error))
             return
-        passes.write(dump(state.trimmed()))
+        cell.write(dump(state.trimmed()))
         yield from self._reads(key, state, finished, message.arrived_ms)
         if state.passes.tracks and state.passes.newest is not None:
             now = self._clock()
-            if now - frame.captured_at.timestamp() > LATE.total_seconds():
+            if stored or now - frame.captured_at.timestamp() > LATE.total_seconds():
                 quiet.set(now + self._config.quiet_s)
             else:
                 over.set(_over(state.passes.newest, self._config.rules).timestamp())
+
+    def _is_before(self, frame: Frame, state: CameraState) -> bool:
+        newest = state.passes.newest
+        return newest is not None and frame.captured_at < newest - self._config.rules.linger
 
     def _look(
         self, frame: Frame, state: CameraState, picture: Any
@@ -211,9 +228,13 @@ class RecognisePasses(beam.DoFn):
 
     @on_timer(QUIET)
     def quiet(
-        self, key: str = beam.DoFn.KeyParam, passes: Any = beam.DoFn.StateParam(PASSES)
+        self,
+        key: str = beam.DoFn.KeyParam,
+        passes: Any = beam.DoFn.StateParam(PASSES),
+        backlog: Any = beam.DoFn.StateParam(BACKLOG),
     ) -> Iterator[Any]:
-        """An upload has come to its end."""
+        """An upload or a backlog has come to its end."""
+        yield from self._flush(key, backlog)
         yield from self._flush(key, passes)
 
     def _flush(self, key: str, passes: Any) -> Iterator[Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from alpr.records import Frame
 from beam_jobs.recognise.transforms import RecogniseConfig, RecognisePasses
 from tests.support.records import T0, make_frame
 from tests.support.scenes import EMPTY, SceneRecogniser, picture, reading
+from vision.passes import PassRules
 from vision.port import Recogniser
 
 ABC, XYZ, DIM, UNREADABLE = 1, 2, 3, 4
@@ -35,8 +37,19 @@ def a_day_later() -> float:
     return T0.timestamp() + 86_400.0
 
 
+RULES = PassRules(
+    gap=timedelta(seconds=1),
+    linger=timedelta(seconds=30),
+    patience=timedelta(seconds=3),
+    agreeing=3,
+    sure=0.8,
+    floor=0.3,
+)
+"""The tests' own: the defaults are measured on pictures, and may change."""
+
+
 def recogniser_of(clock: Any = soon_after_noon, **config: Any) -> RecognisePasses:
-    return RecognisePasses(RecogniseConfig(**config), open_scenes, clock)
+    return RecognisePasses(RecogniseConfig(**{"rules": RULES} | config), open_scenes, clock)
 
 
 def frame(seconds: float, scene: int = EMPTY, **fields: Any) -> Frame:

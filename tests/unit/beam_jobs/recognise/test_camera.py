@@ -6,6 +6,7 @@ from alpr.errors import Corrupt
 from beam_jobs.recognise.camera import CameraState, dump, load
 from tests.support.records import at, make_frame
 from tests.support.scenes import reading
+from tests.unit.beam_jobs.recognise.cars import RULES
 from vision.passes import PassState, flush, observe
 
 
@@ -15,7 +16,9 @@ def watched(*seconds: float) -> CameraState:
     for s in seconds:
         frame = make_frame(s)
         state = state.seen(frame)
-        passes, _ = observe(state.passes, frame.captured_at, frame.sequence, [reading("ABC1")])
+        passes, _ = observe(
+            state.passes, frame.captured_at, frame.sequence, [reading("ABC1")], rules=RULES
+        )
         state = CameraState(passes, state.sightings)
     return state
 
@@ -43,7 +46,7 @@ def test_just_the_sightings_that_open_passes_will_ask_for_are_kept() -> None:
     state = watched(0.0, 0.1).trimmed()
     (track,) = state.passes.tracks
     assert [s.sequence for s in state.sightings] == [track.best.sequence]
-    passes, told = flush(state.passes, at(60))
+    passes, told = flush(state.passes, at(60), RULES)
     assert len(told) == 1
     assert state.sighting(told[0].sequence, told[0].captured_at)
     assert CameraState(passes, state.sightings).trimmed().sightings == ()

@@ -29,16 +29,16 @@ class Camera:
     """One key of the stateful DoFn, with its state and timers in the test's hand."""
 
     def __init__(self, clock: Callable[[], float] = soon_after_noon, **config: Any) -> None:
-        self.passes, self.picture = Cell(), Cell()
+        self.passes, self.backlog, self.picture = Cell(), Cell(), Cell()
         self.over, self.quiet = Timer(), Timer()
-        self._make = lambda: recogniser_of(clock, **config)
+        self._clock, self._config = clock, config
         self.dead: list[DeadLetter] = []
         self.dofn: RecognisePasses
         self.restart()
 
     def restart(self) -> None:
         """Another worker, with the state that the engine kept."""
-        self.dofn = self._make()
+        self.dofn = recogniser_of(self._clock, **self._config)
         self.dofn.setup()
 
     def see(self, *frames: Frame) -> list[Read]:
@@ -46,7 +46,9 @@ class Camera:
         for seen in frames:
             message = FrameMessage(seen, "frames", 1, 7, int(T0.timestamp() * 1000))
             element = (f"{seen.agency}/{seen.camera}", _encoder.encode(message))
-            output = self.dofn.process(element, self.passes, self.picture, self.over, self.quiet)
+            output = self.dofn.process(
+                element, self.passes, self.backlog, self.picture, self.over, self.quiet
+            )
             main, dead = split(output)
             reads += main
             self.dead += dead
@@ -56,7 +58,7 @@ class Camera:
         return split(self.dofn.over("pd/cam-1", self.passes, self.over))[0]
 
     def fire_quiet(self) -> list[Read]:
-        return split(self.dofn.quiet("pd/cam-1", self.passes))[0]
+        return split(self.dofn.quiet("pd/cam-1", self.passes, self.backlog))[0]
 
 
 def test_a_car_becomes_one_read_when_its_gap_is_over() -> None:
@@ -126,6 +128,39 @@ def test_an_upload_waits_by_the_wall_clock_and_not_by_the_watermark() -> None:
     camera.see(frame(0.0, ABC))
     assert (camera.over.at, camera.quiet.at) == (None, a_day_later() + 2.0)
     assert [read.plate for read in camera.fire_quiet()] == ["ABC1234"]
+
+
+def test_a_backlog_among_live_frames_is_one_read_a_car() -> None:
+    camera = Camera()
+    live = [frame(100.0 + i / 5, DIM) for i in range(4)]
+    stored = [frame(0.0 + i / 5, XYZ) for i in range(4)]
+    told = camera.see(*(each for pair in zip(live, stored, strict=True) for each in pair))
+    assert camera.quiet.at is not None
+    told += camera.fire_quiet()
+    assert sorted(read.plate for read in told) == ["ABC1234", "XYZ987"]
+
+
+def test_a_camera_that_was_cut_off_sends_what_it_stored_and_goes_on() -> None:
+    camera = Camera()
+    told = camera.see(frame(1000.0, ABC), frame(1000.3, DIM))
+    told += camera.see(frame(500.0, XYZ), frame(500.3, XYZ), frame(0.0, DIM), frame(0.3, DIM))
+    told += camera.see(frame(1000.6, DIM))
+    told += camera.fire_quiet()
+    assert sorted((read.plate, read.frames) for read in told) == [
+        ("ABC1234", 2),
+        ("ABC1234", 3),
+        ("XYZ987", 2),
+    ]
+
+
+def test_a_camera_whose_clock_was_ahead_once_is_read_on() -> None:
+    camera = Camera()
+    camera.see(frame(86_400.0))
+    told = camera.see(*(frame(i / 5, ABC) for i in range(6)), frame(40.0, XYZ))
+    assert [(read.plate, read.frames) for read in told + camera.fire_quiet()] == [
+        ("ABC1234", 3),
+        ("XYZ987", 1),
+    ]
 
 
 def test_a_fixed_camera_reads_only_what_has_changed() -> None:
