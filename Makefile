@@ -48,7 +48,7 @@ venv: $(VENV)/dev.done  ## Make the virtual environment with all tools
 lock:  ## Choose versions anew and write them with their hashes (needs uv)
 	echo 'setuptools>=77' | $(COMPILE) - --output-file requirements/build.txt
 	$(COMPILE) pyproject.toml --output-file requirements/run.txt
-	$(COMPILE) pyproject.toml --extra dev --constraint requirements/run.txt \
+	$(COMPILE) pyproject.toml --extra dev --extra ppocr --constraint requirements/run.txt \
 		--output-file requirements/dev.txt
 
 .PHONY: clean

@@ -141,7 +141,6 @@ def test_the_alternative_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_alternative_reads_a_drawn_plate() -> None:
-    pytest.importorskip("rapidocr", reason="the extra ppocr is not installed")
     scene = with_vehicle(road(), "ABC1234", Box(500, 420, 160, 80), BLUE)
     assert "ABC1234" in [r.text for r in open_recogniser("ppocr").read(scene)]
     assert open_recogniser("ppocr").read(road()) == []
