@@ -1,12 +1,17 @@
-"""`platelake job start|stop|list|savepoint`."""
+"""`platelake job start|stop|list|savepoint|watch`."""
 
 from __future__ import annotations
 
 import json
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from infra.watchdog import Event
 
 _Profile = Annotated[str | None, typer.Option("--profile", metavar="embedded|full")]
 _Home = Annotated[Path | None, typer.Option("--home", help="State directory of the stack.")]
@@ -118,3 +123,32 @@ def savepoint(
 
     path = Installation.of(profile, home).jobs().savepoint(name, cancel=cancel)
     typer.echo(json.dumps({"savepoint": str(path)}) if as_json else str(path))
+
+
+@_jobs.command()
+def watch(profile: _Profile = None, home: _Home = None, as_json: _Json = False) -> None:
+    """Bring back what dies, until interrupted: the stack's processes, then its jobs.
+
+    Jobs go on from their newest complete checkpoint. One that fails again and again for a
+    reason of its own is given up; the exit code is 1 then. Prints a line for each event (with
+    --json an object: at, event, bad). Example: platelake job watch --profile full
+    """
+    from contextlib import suppress
+
+    from cli.installation import Installation
+    from infra.interrupts import as_keyboard_interrupt
+
+    def tell(event: Event) -> None:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        typer.echo(
+            json.dumps({"at": at, "event": event.text, "bad": event.bad})
+            if as_json
+            else f"{at} {event.text}"
+        )
+        sys.stdout.flush()
+
+    watchdog = Installation.of(profile, home).jobs().watchdog()
+    with suppress(KeyboardInterrupt), as_keyboard_interrupt():
+        watchdog.run(lambda: False, tell)
+    if watchdog.given_up:
+        raise typer.Exit(1)

@@ -46,6 +46,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure of a job: when (seconds since the epoch), and Flink's account of it."""
+
+    at: float
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoints:
     """A job's checkpoints: how many in which state, and the newest complete one."""
 
@@ -110,6 +118,11 @@ class FlinkRest:
         """The first lines of why the job failed or restarted last; empty when it never did."""
         entries = self._call("GET", f"/jobs/{job}/exceptions")["exceptionHistory"]["entries"]
         return "\n".join(entries[0]["stacktrace"].splitlines()[:8]) if entries else ""
+
+    def failures(self, job: str) -> list[Failure]:
+        """Why and when the job failed, the newest first, as far back as Flink remembers (16)."""
+        entries = self._call("GET", f"/jobs/{job}/exceptions")["exceptionHistory"]["entries"]
+        return [Failure(entry["timestamp"] / 1000, entry["stacktrace"]) for entry in entries]
 
     def cancel(self, job: str) -> None:
         """Ask for the job to be cancelled; it takes a moment."""

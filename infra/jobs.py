@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from alpr.errors import ConfigurationError, PlatelakeError, Unavailable
-from infra.flink_rest import FlinkRest, Job, newest_checkpoint
+from infra.flink_rest import FlinkRest, Job
 from infra.process import Command, ManagedProcess, ProcessSpec
 from infra.services.stack import Stack
 from infra.settings import Profile
 from infra.waiting import wait_until
+from infra.watchdog import Watchdog
 
 JOBS: Final = ("recognise", "match", "land")
 """In the data's way."""
@@ -104,14 +105,28 @@ class Jobs:
     def start(self, job: str, savepoint: Path | None = None) -> bool:
         """Start a job and wait until Flink runs it; False if it runs already.
 
+        On the full profile a job that was not stopped on purpose goes on from its newest
+        checkpoint unless a savepoint is named, and the watchdog looks after it from now on.
         Raises ConfigurationError, Unavailable; what was started is stopped again then.
         """
         if self.find(job) is not None:
             return False
         if self._stack.settings.profile is Profile.EMBEDDED:
             return self.process(job, savepoint).start()
+        if self._flink_master is not None:
+            self.submit(job, savepoint)
+            return True
+        ledger = self._stack.flink.ledger
+        ledger.record(job, self.submit(job, savepoint or ledger.newest_checkpoint(job)))
+        return True
+
+    def submit(self, job: str, checkpoint: Path | None) -> str:
+        """Hand a job to Flink, from a checkpoint or the beginning, and return its id.
+
+        Raises ConfigurationError, Unavailable when it is refused or does not come to run.
+        """
         done = subprocess.run(
-            self.argv(job, savepoint), capture_output=True, text=True, check=False
+            self.argv(job, checkpoint), capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise Unavailable(
@@ -120,7 +135,10 @@ class Jobs:
             )
         if not wait_until(lambda: self.running(job), _START_S, interval_s=0.2):
             raise Unavailable(f"job {job} was accepted and is not running after {_START_S:.0f} s")
-        return True
+        found = self.find(job)
+        if found is None:
+            raise Unavailable(f"job {job} ran and is gone again. See `platelake job list`")
+        return found[1].id
 
     def process(self, job: str, savepoint: Path | None = None) -> ManagedProcess:
         """The process of an embedded job."""
@@ -135,6 +153,7 @@ class Jobs:
 
     def stop(self, job: str) -> bool:
         """Cancel a job; its newest checkpoint stays. False if it did not run."""
+        self._stack.flink.ledger.forget(job)  # first: the watchdog must not bring it back
         found = self.find(job)
         if found is not None:
             rest, running = found
@@ -150,12 +169,10 @@ class Jobs:
         if found is None:
             raise ConfigurationError(f"job {job} is not running: start it first")
         rest, running = found
-        return rest.savepoint(running.id, self._stack.flink.savepoints_dir, cancel=cancel)
-
-    def newest_checkpoint(self, job: str) -> Path | None:
-        """The newest complete checkpoint of this job that Flink still tells of."""
-        ids = [each.id for _, each in self.all() if each.name == job]
-        return newest_checkpoint(self._stack.flink.checkpoints_dir, *ids)
+        path = rest.savepoint(running.id, self._stack.flink.savepoints_dir, cancel=cancel)
+        if cancel:
+            self._stack.flink.ledger.forget(job)
+        return path
 
     def all(self) -> list[tuple[FlinkRest, Job]]:
         """Every job of every job manager that answers, the newest first."""
@@ -167,6 +184,30 @@ class Jobs:
             except PlatelakeError:
                 continue  # embedded: that port has no job yet
         return sorted(found, key=lambda pair: pair[1].started, reverse=True)
+
+    def watchdog(self) -> Watchdog:
+        """Looks after the stack's processes and the jobs that `start` started on it.
+
+        Raises ConfigurationError on the embedded profile, where a job ends with its process.
+        """
+        if self._stack.settings.profile is not Profile.FULL:
+            raise ConfigurationError(
+                "the embedded profile has nothing to watch: its jobs end with their process. "
+                "Use --profile full"
+            )
+        rest = FlinkRest(self._stack.flink.rest_urls[0])
+
+        def submitter(job: str) -> Callable[[Path | None], str]:
+            return lambda checkpoint: self.submit(job, checkpoint)
+
+        return Watchdog(
+            processes=self._stack.processes,
+            jobs=rest.jobs,
+            ledger=self._stack.flink.ledger,
+            submits={job: submitter(job) for job in JOBS},
+            failures=lambda job: rest.failures(job.id),
+            cancel=lambda job: rest.cancel(job.id),
+        )
 
     def find(self, job: str) -> tuple[FlinkRest, Job] | None:
         """The live job of this name, and where it runs."""

@@ -3,6 +3,9 @@
 Flink restarts a job by itself when a worker or a task manager dies. It cannot when the job
 manager dies, because here no second one stands by: the new one knows no jobs. In production
 the Flink operator does both.
+
+A job that fails again and again for a reason of its own is not brought back for ever: it is
+stopped, said to be given up, and left for a person to look at.
 """
 
 from __future__ import annotations
@@ -14,16 +17,27 @@ from pathlib import Path
 from typing import Protocol
 
 from alpr.errors import PlatelakeError, Unavailable
-from infra.flink_rest import Job
+from infra.faults import own_fault
+from infra.flink_rest import Failure, Job
 from infra.ledger import JobLedger
 
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 300.0
 _STEADY_S = 60.0
 _INTERVAL_S = 2.0
+_PATIENCE = 5
+_WITHIN_S = 600.0
 
 # Starts a job from a checkpoint (None: from the beginning) and returns its id.
 Submit = Callable[[Path | None], str]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What the watchdog did, in one line; `bad` when it could not mend something."""
+
+    text: str
+    bad: bool = False
 
 
 class WatchedProcess(Protocol):
@@ -54,18 +68,24 @@ class Watchdog:
     """Watches processes and the jobs of a ledger.
 
     `jobs` lists what Flink runs and raises Unavailable when it does not answer; `submits` has
-    an entry for each job name that may be brought back; `clock` counts seconds.
+    an entry for each job name that may be brought back; `failures` tells why a job failed, and
+    `cancel` stops it; `clock` counts seconds, `now` is Unix time.
     """
 
     processes: Sequence[WatchedProcess]
     jobs: Callable[[], Sequence[Job]]
     ledger: JobLedger
     submits: Mapping[str, Submit]
+    failures: Callable[[Job], Sequence[Failure]] = lambda _: ()
+    cancel: Callable[[Job], object] = lambda _: None
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    given_up: dict[str, str] = field(default_factory=dict, init=False)
+    """Jobs that failed too often for reasons of their own, each with the last one."""
     _tries: dict[str, _Tries] = field(default_factory=dict, init=False)
 
-    def step(self) -> list[str]:
-        """Look once and mend what can be mended; says what was done, one line each."""
+    def step(self) -> list[Event]:
+        """Look once and mend what can be mended; says what was done."""
         events = [
             self._attempt(
                 f"restarted {process.name}", f"could not restart {process.name}", process.start
@@ -75,18 +95,18 @@ class Watchdog:
         ]
         try:
             jobs = self.jobs()
+            for name in self.ledger.names():
+                event = self._look_after(name, jobs)
+                if event:
+                    events.append(event)
         except Unavailable:  # Flink itself is coming up: the next step will see
-            return events
-        for name in self.ledger.names():
-            event = self._look_after(name, jobs)
-            if event:
-                events.append(event)
+            pass
         return events
 
     def run(
         self,
         stop: Callable[[], bool],
-        report: Callable[[str], object],
+        report: Callable[[Event], object],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Step every two seconds until `stop` says so, reporting each event."""
@@ -95,20 +115,23 @@ class Watchdog:
                 report(event)
             sleep(_INTERVAL_S)
 
-    def _look_after(self, name: str, jobs: Sequence[Job]) -> str | None:
+    def _look_after(self, name: str, jobs: Sequence[Job]) -> Event | None:
         tries = self._tries.setdefault(name, _Tries())
         ids = self.ledger.ids(name)
-        if any(job.live and (job.id in ids or job.name == name) for job in jobs):
-            if tries.alive_since is None:
-                tries.alive_since = self.clock()
-            elif self.clock() - tries.alive_since >= _STEADY_S:
-                tries.count, tries.not_before = 0, 0.0
-                self.ledger.prune(name)
+        live = next((j for j in jobs if j.live and (j.id in ids or j.name == name)), None)
+        if live is not None and live.state == "RUNNING":
+            self.given_up.pop(name, None)  # somebody mended and started it
+        if name in self.given_up:
             return None
+        if live is not None:
+            return self._look_at_live(name, live, tries, ids)
         tries.alive_since = None
-        if any(job.id == ids[0] and job.stopped_on_purpose for job in jobs):
+        dead = next((job for job in jobs if job.id == ids[0]), None)
+        if dead is not None and dead.stopped_on_purpose:
             self.ledger.forget(name)
-            return f"job {name} was stopped: not watching it any more"
+            return Event(f"job {name} was stopped: not watching it any more")
+        if dead is not None and tries.count >= _PATIENCE:
+            return self._give_up(name, self._last_words(dead))
         submit = self.submits.get(name)
         if submit is None or self.clock() < tries.not_before:
             return None
@@ -117,16 +140,53 @@ class Watchdog:
         tries.not_before = self.clock() + pause
         checkpoint = self.ledger.newest_checkpoint(name)
         source = checkpoint.name if checkpoint else "the beginning: it has no checkpoint"
-        return self._attempt(
+        event = self._attempt(
             f"brought job {name} back from {source}",
             f"could not bring job {name} back from {source}, next try in {pause:.0f} s",
             lambda: self.ledger.record(name, submit(checkpoint)),
         )
+        if dead is None and not event.bad:
+            # A job manager without memory is not the job's fault: it has all its tries left.
+            tries.count, tries.not_before = 0, 0.0
+        return event
+
+    def _look_at_live(self, name: str, job: Job, tries: _Tries, ids: Sequence[str]) -> Event | None:
+        if job.id != ids[0]:  # it came to run after we had stopped waiting for it
+            self.ledger.record(name, job.id)
+        faults = [
+            fault
+            for failure in self.failures(job)
+            if self.now() - failure.at < _WITHIN_S and (fault := own_fault(failure.trace))
+        ]
+        if len(faults) >= _PATIENCE:
+            self.cancel(job)
+            return self._give_up(name, faults[0])
+        if tries.alive_since is None:
+            tries.alive_since = self.clock()
+        elif self.clock() - tries.alive_since >= _STEADY_S:
+            tries.count, tries.not_before = 0, 0.0
+            self.ledger.prune(name)
+        return None
+
+    def _give_up(self, name: str, reason: str) -> Event:
+        self.given_up[name] = reason
+        return Event(
+            f"gave up on job {name}: it failed {_PATIENCE} times for a reason of its own: "
+            f"{reason}. Mend that, then run `platelake job start {name}`",
+            bad=True,
+        )
+
+    def _last_words(self, job: Job) -> str:
+        failures = self.failures(job)
+        if not failures:
+            return "Flink gives no reason"
+        trace = failures[0].trace
+        return own_fault(trace) or trace.partition("\n")[0]
 
     @staticmethod
-    def _attempt(done: str, failed: str, action: Callable[[], object]) -> str:
+    def _attempt(done: str, failed: str, action: Callable[[], object]) -> Event:
         try:
             action()
         except PlatelakeError as error:  # reported, and tried again: a watchdog must not die
-            return f"{failed}: {error}"
-        return done
+            return Event(f"{failed}: {error}", bad=True)
+        return Event(done)

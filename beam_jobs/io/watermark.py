@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class SourceWatermark:
@@ -10,8 +10,8 @@ class SourceWatermark:
 
     It is the least, over the partitions that are not idle, of the newest event
     time seen there, minus `lateness_s`. A partition that has brought nothing
-    for `idle_s` no longer holds the others back; when all are idle the
-    watermark follows the clock. It never goes back.
+    for `idle_s`, and has nothing waiting to be read, no longer holds the others
+    back; when all are idle the watermark follows the clock. It never goes back.
     """
 
     def __init__(
@@ -30,9 +30,15 @@ class SourceWatermark:
             self._newest[partition] = event_time
         self._active[partition] = now
 
-    def current(self, now: float) -> float:
-        """The watermark now; -inf until there is anything to say."""
-        waited_for = [p for p, active in self._active.items() if now - active < self._idle_s]
+    def current(self, now: float, behind: Collection[int] = ()) -> float:
+        """The watermark now; -inf until there is anything to say.
+
+        Partitions that are `behind` have messages not yet read, as after an outage: however
+        long they have not been heard, they are not idle.
+        """
+        waited_for = [
+            p for p, active in self._active.items() if p in behind or now - active < self._idle_s
+        ]
         times = [self._newest[p] for p in waited_for]
         if not times:
             bound = now - self._lateness_s

@@ -106,7 +106,7 @@ def test_the_watchdog_brings_a_job_back_after_everything_was_killed(
     seen: list[str] = []
 
     def back() -> bool:
-        seen.extend(watchdog.step())
+        seen.extend(event.text for event in watchdog.step())
         return len(flink.ledger.ids("phoenix")) == 2
 
     assert wait_until(back, _DEADLINE_S, interval_s=0.5), seen

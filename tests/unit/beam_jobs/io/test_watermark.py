@@ -59,6 +59,14 @@ def test_an_idle_partition_that_speaks_again_holds_the_watermark_but_not_back() 
     assert watermark.current(1006.9) == 1004.9
 
 
+def test_a_partition_that_is_behind_is_not_idle() -> None:
+    watermark = SourceWatermark(range(2), LATENESS, IDLE, START)
+    watermark.observe(0, 950, 1000)
+    watermark.observe(1, 1010, 1010)
+    assert watermark.current(1010, behind=[0]) == 949
+    assert watermark.current(1010) == 1009
+
+
 steps = st.lists(
     st.tuples(st.integers(0, 2), st.none() | st.floats(900, 1100), st.floats(0, 3)), max_size=30
 )
