@@ -57,10 +57,14 @@ class MotionGate:
             (0 to 255) averaged over a spot the size of a small plate.
         noise_factor: how many times the usual difference between the two
             pictures a spot must change, so that a noisy camera stays quiet.
+        most_noise: a usual difference above this, in grey levels, is no noise (that
+            of a sensor with a deviation of 40 stays below 1): the picture is another
+            one, as when a lorry fills it, the camera turns, or shots follow each other.
     """
 
     threshold: float = 5.0
     noise_factor: float = 12.0
+    most_noise: float = 1.5
 
     def changed(self, previous: bytes | None, current: bytes) -> bool:
         """Whether `current` must be read, given the thumbnail of the last picture read."""
@@ -70,8 +74,10 @@ class MotionGate:
         if before.shape != now.shape:
             return True
         spots = _local_change(before, now)
-        # The median is the camera's own noise: a vehicle covers less than half of the picture.
+        # The median is the camera's own noise, as long as less than half of the picture changed.
         usual = float(np.median(spots))
+        if usual > self.most_noise:
+            return True
         return float(spots.max()) > max(self.threshold, self.noise_factor * usual)
 
 

@@ -56,6 +56,13 @@ def test_vehicle_that_moves_or_leaves_is_a_change() -> None:
     assert GATE.changed(seen(here), seen(ROAD))
 
 
+def test_another_picture_altogether_is_a_change() -> None:
+    """A change of more than half of the picture once counted as the camera's noise."""
+    busy = [np.random.default_rng(n).integers(0, 255, (90, 160, 3), np.uint8) for n in (1, 2)]
+    here, there = (np.repeat(np.repeat(image, 8, 0), 8, 1) for image in busy)
+    assert GATE.changed(seen(here), seen(there))
+
+
 def test_slow_change_adds_up_against_the_last_picture_read() -> None:
     plated = with_plate(ROAD, "ABC1234", Box(600, 400, 80, 40)).astype(np.float32)
     steps = [noisy(ROAD + (plated - ROAD) * share, n) for n, share in enumerate((0, 0.03, 0.9))]
