@@ -141,7 +141,9 @@ def run(
         gx.Checkpoint(
             name=name,
             validation_definitions=[definition],
-            actions=[] if pages is None else [gx.checkpoint.UpdateDataDocsAction(name="pages")],
+            actions=[]
+            if pages is None
+            else [gx.checkpoint.UpdateDataDocsAction(name="pages", site_names=["pages"])],
             result_format={"result_format": "BASIC", "partial_unexpected_count": 0},
         )
     )
@@ -240,7 +242,8 @@ def _frame(rows: pa.Table, beside: Mapping[str, pa.ChunkedArray]) -> pa.Table:
     frame = rows
     for place, field in enumerate(rows.schema):
         if pa.types.is_nested(field.type):
-            frame = frame.set_column(place, field.name, rows[field.name].is_valid())
+            given = pc.if_else(rows[field.name].is_valid(), True, pa.scalar(None, pa.bool_()))
+            frame = frame.set_column(place, field.name, given)
     for title, column in beside.items():
         frame = frame.append_column(title, column)
     return frame
