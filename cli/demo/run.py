@@ -19,8 +19,10 @@ from rich.live import Live
 from alpr.errors import Unavailable
 from alpr.ids import entry_id
 from alpr.records import HotlistChange, HotlistEntry
+from catalog.compact import CompactionPolicy, compact
 from catalog.lake import Lake
 from catalog.offsets import Source, committed_offsets
+from catalog.schemas import TABLES
 from cli.demo.cameras import plan_at
 from cli.demo.live import LiveView
 from cli.demo.reckoning import Reckoning, reckon
@@ -79,6 +81,8 @@ def run_demo(
         _watch(console, installation, plan, entries, seconds, cameras)
         with installation.stack.reporter.step("Waiting until everything has landed"):
             _drain(installation, lake)
+        with installation.stack.reporter.step("Merging small files"):
+            _compact(lake)
         with installation.stack.reporter.step("Comparing what was shown with what came out"):
             write_truth(installation.settings.state_dir / "truth.jsonl", plan.shown)
             result = reckon(installation.stack.bootstrap, lake, plan.shown, entries)
@@ -216,6 +220,13 @@ def _drain(installation: Installation, lake: Lake) -> None:
             + (f"; not running: {', '.join(dead)}" if dead else "")
             + f". Logs are in {installation.settings.logs_dir}"
         )
+
+
+def _compact(lake: Lake) -> None:
+    """Merge what a minute has left, beside the running land job, before anything is counted."""
+    policy = CompactionPolicy(open_files=2)
+    for table in TABLES:
+        compact(lake, table, datetime.now(UTC).date(), policy)
 
 
 class _Steady:
