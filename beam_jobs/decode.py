@@ -13,6 +13,7 @@ from apache_beam.pvalue import TaggedOutput
 from alpr.errors import BadInput
 from alpr.records import DeadLetter
 from beam_jobs.dead_letters import DeadLetterBudget, dead_letter
+from beam_jobs.io.coder import BatchCoder
 from beam_jobs.io.source import Batch
 
 DEAD: Final = "dead"
@@ -32,6 +33,15 @@ class Records(Generic[RecordT]):
     offsets: list[int]
     timestamps_ms: list[int]
     records: list[RecordT]
+    size: int = 0
+    """Bytes of the messages that gave it."""
+
+    def estimated_bytes(self) -> int:
+        """The size of its messages."""
+        return self.size
+
+
+beam.coders.registry.register_coder(Records, BatchCoder)
 
 
 class DecodeRecords(beam.DoFn):
@@ -85,4 +95,11 @@ class DecodeRecords(beam.DoFn):
             if whole
             else [element.timestamps_ms[i] for i in good],
             records=records,
+            size=element.estimated_bytes(),
         )
+
+
+def decode_records(job: str, decode: Callable[[bytes | None], Any], limit: float) -> Any:
+    """DecodeRecords as a transform with outputs `records` and DEAD, both of known types."""
+    step = beam.ParDo(DecodeRecords(job, decode, limit))
+    return step.with_output_types(Records, **{DEAD: DeadLetter}).with_outputs(DEAD, main="records")

@@ -12,23 +12,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
-from kafka import TopicPartition
-from kafka.errors import LogTruncationError, OffsetOutOfRangeError
 
-from alpr.errors import ConfigurationError, Corrupt
+from alpr.errors import ConfigurationError
+from beam_jobs.io.coder import BatchCoder
+from beam_jobs.io.consumer import Consumer, RdKafkaConsumer
 from beam_jobs.io.offsets import OffsetVector, OffsetVectorCoder, OffsetVectorTracker
 from beam_jobs.io.watermark import SourceWatermark
 from beam_jobs.metrics import JobMetrics, job_metrics
 from ingest.codecs import Headers
-from ingest.consumer import open_consumer
 from ingest.topics import beginning_offsets, end_offsets
+
+_POLL_S: Final = 0.02
+"""How long one poll may wait: as often the watermark moves on while nothing comes."""
 
 
 class Shard(NamedTuple):
@@ -54,6 +56,13 @@ class Batch(NamedTuple):
     keys: list[bytes | None]
     values: list[bytes | None]
     headers: list[Headers]
+
+    def estimated_bytes(self) -> int:
+        """Bytes of the messages' values."""
+        return sum(len(value) for value in self.values if value is not None)
+
+
+beam.coders.registry.register_coder(Batch, BatchCoder)
 
 
 @dataclass(frozen=True)
@@ -84,25 +93,6 @@ class SourceConfig:
                 "0 < flush_s <= poll_s <= 10 is required (a checkpoint waits for the bundle), "
                 f"got flush_s={self.flush_s}, poll_s={self.poll_s}"
             )
-
-
-class Consumer(Protocol):
-    """The part of kafka.KafkaConsumer that the source uses; tests give their own."""
-
-    def assign(self, partitions: list[Any]) -> None:
-        """Take these partitions."""
-
-    def seek(self, partition: Any, offset: int) -> None:
-        """Go on from this offset."""
-
-    def poll(self, timeout_ms: int, max_records: int) -> dict[Any, list[Any]]:
-        """The next messages, by partition; empty if none came in time."""
-
-    def highwater(self, partition: Any) -> int | None:
-        """Next offset to be written, as last heard from the broker."""
-
-    def close(self) -> None:
-        """Close the connections."""
 
 
 EventTime = Callable[[int, Headers], float | None]
@@ -138,7 +128,7 @@ class ReadShard(beam.DoFn, RestrictionProvider):
         self,
         config: SourceConfig,
         event_time: EventTime = broker_time,
-        connect: Callable[[str], Consumer] = open_consumer,
+        connect: Callable[[str], Consumer] = RdKafkaConsumer,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
@@ -208,7 +198,8 @@ class ReadShard(beam.DoFn, RestrictionProvider):
                     connection.positions[batch.partition] = batch.next
                     flush_at = flush_at or now + config.flush_s
                     yield TimestampedValue(batch, event_time)
-                self._advance(estimator, connection.watermark.current(clock()))
+                behind = [p for p, lag in _lags(connection).items() if lag]
+                self._advance(estimator, connection.watermark.current(clock(), behind))
         except BaseException:  # the bundle failed: its replay opens a connection of its own
             connection.consumer.close()
             raise
@@ -221,48 +212,35 @@ class ReadShard(beam.DoFn, RestrictionProvider):
         connection = _connections.pop(key, None)
         if connection is not None and connection.positions == offsets:
             return connection
-        if connection is None:
-            consumer = self._connect(config.bootstrap)
-            consumer.assign([TopicPartition(shard.topic, p) for p in shard.partitions])
-        else:  # a replay: same consumer, other place
-            consumer = connection.consumer
-        for partition, offset in offsets.items():
-            consumer.seek(TopicPartition(shard.topic, partition), offset)
+        # In a replay the same consumer, at another place.
+        consumer = self._connect(config.bootstrap) if connection is None else connection.consumer
+        consumer.assign(shard.topic, offsets)
         watermark = SourceWatermark(shard.partitions, config.lateness_s, config.idle_s, now)
         return _Connection(consumer, offsets, watermark)
 
     def _poll(
         self, shard: Shard, connection: _Connection, now: float
     ) -> Iterator[tuple[Batch, float]]:
-        try:
-            polled = connection.consumer.poll(timeout_ms=20, max_records=self._config.max_records)
-        except (OffsetOutOfRangeError, LogTruncationError) as error:
-            raise Corrupt(
-                f"topic {shard.topic} no longer holds the offsets to go on from ({error}): "
-                "messages expired or were lost before they were read. To accept the loss "
-                "start the job without its checkpoint"
-            ) from error
         metrics = job_metrics(self._config.job)
-        for tp, records in polled.items():
+        polled = connection.consumer.poll(_POLL_S, self._config.max_records)
+        for partition, columns in polled.items():
             times = [
-                t for r in records if (t := self._event_time(r.timestamp, r.headers)) is not None
+                t
+                for stamp, headers in zip(columns.timestamps_ms, columns.headers, strict=True)
+                if (t := self._event_time(stamp, headers)) is not None
             ]
-            for t in times:
-                connection.watermark.observe(tp.partition, t, now)
+            if times:
+                connection.watermark.observe(partition, max(times), now)
             batch = Batch(
-                topic=tp.topic,
-                partition=tp.partition,
-                first=connection.positions[tp.partition],
-                next=records[-1].offset + 1,
-                offsets=[r.offset for r in records],
-                timestamps_ms=[r.timestamp for r in records],
-                keys=[r.key for r in records],
-                values=[r.value for r in records],
-                headers=[r.headers for r in records],
+                shard.topic,
+                partition,
+                connection.positions[partition],
+                columns.offsets[-1] + 1,
+                *columns,
             )
-            metrics.count("records_in", len(records))
-            metrics.count("source_bytes", sum(len(v) for v in batch.values if v is not None))
-            metrics.observe("batch_records", len(records))
+            metrics.count("records_in", len(batch.offsets))
+            metrics.count("source_bytes", batch.estimated_bytes())
+            metrics.observe("batch_records", len(batch.offsets))
             yield batch, min(times, default=now)
 
     def _advance(self, estimator: Any, watermark: float) -> None:
@@ -274,15 +252,19 @@ class ReadShard(beam.DoFn, RestrictionProvider):
             job_metrics(self._config.job).gauge("watermark_seconds", watermark)
 
     def _report(self, shard: Shard, connection: _Connection) -> None:
-        for partition, position in connection.positions.items():
-            end = connection.consumer.highwater(TopicPartition(shard.topic, partition))
-            if end is not None:
-                job_metrics(self._config.job).gauge(
-                    "consumer_lag_records",
-                    end - position,
-                    topic=shard.topic,
-                    partition=str(partition),
-                )
+        for partition, lag in _lags(connection).items():
+            job_metrics(self._config.job).gauge(
+                "consumer_lag_records", lag, topic=shard.topic, partition=str(partition)
+            )
+
+
+def _lags(connection: _Connection) -> dict[int, int]:
+    """Messages not yet read, by partition, as far as the broker has told."""
+    return {
+        partition: end - position
+        for partition, position in connection.positions.items()
+        if (end := connection.consumer.end(partition)) is not None
+    }
 
 
 def shards_of(topic: str, partitions: Sequence[int], count: int) -> list[Shard]:
@@ -315,5 +297,6 @@ class ReadFromKafka(beam.PTransform):
             pbegin
             | "Shards" >> beam.Create(self._shards, reshuffle=False)
             | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(ReadShard(self._config, self._event_time))
+            | "Read"
+            >> beam.ParDo(ReadShard(self._config, self._event_time)).with_output_types(Batch)
         )

@@ -15,7 +15,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs.dead_letters import EncodeDeadLetters
-from beam_jobs.decode import DEAD, DecodeRecords
+from beam_jobs.decode import DEAD, decode_records
 from beam_jobs.io.sink import WriteToKafka
 from beam_jobs.io.source import ReadFromKafka, shards_of
 from beam_jobs.land.options import LandOptions
@@ -79,9 +79,7 @@ def build_pipeline(pipeline: Any, options: PipelineOptions) -> LandOutputs:
         batches = pipeline | f"Read-{topic}" >> ReadFromKafka(
             source, shards_of(topic, partitions, job.shards)
         )
-        decoded = batches | f"Decode-{topic}" >> beam.ParDo(
-            DecodeRecords(JOB, decode, job.dead_letter_limit)
-        ).with_outputs(DEAD, main="records")
+        decoded = batches | f"Decode-{topic}" >> decode_records(JOB, decode, job.dead_letter_limit)
         staged.append(
             decoded.records
             | f"Stage-{table}"

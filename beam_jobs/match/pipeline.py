@@ -16,7 +16,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs.dead_letters import EncodeDeadLetters
-from beam_jobs.decode import DEAD, DecodeRecords
+from beam_jobs.decode import DEAD, decode_records
 from beam_jobs.io.sink import WriteToKafka
 from beam_jobs.io.source import ReadFromKafka, shards_of
 from beam_jobs.match.options import MatchOptions
@@ -46,9 +46,7 @@ def preflight(options: PipelineOptions) -> None:
 
 def match_reads(batches: Any, matcher: MatchReads, dead_letter_limit: float) -> MatchOutputs:
     """Batches of the reads topic to hits; the part that tests run without Kafka."""
-    decoded = batches | "Decode" >> beam.ParDo(
-        DecodeRecords(JOB, decode_read, dead_letter_limit)
-    ).with_outputs(DEAD, main="records")
+    decoded = batches | "Decode" >> decode_records(JOB, decode_read, dead_letter_limit)
     hits = decoded.records | "Match" >> beam.ParDo(matcher)
     return MatchOutputs(hits, decoded[DEAD])
 

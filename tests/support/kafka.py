@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 
 from alpr.records import HotlistChange
+from beam_jobs.io.consumer import Columns
 from ingest.codecs import Headers
 from tests.support.clock import FakeClock
 
@@ -82,6 +83,48 @@ class FakeConsumer:
 
     def highwater(self, partition: Any) -> int | None:
         log = self.logs.get(partition.partition)
+        return log[-1].offset + 1 if log else None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeShardConsumer:
+    """The source's consumer over what a test has put in `logs`; a poll takes `poll_s`."""
+
+    clock: FakeClock
+    logs: dict[int, list[FakeRecord]]
+    poll_s: float = 0.02
+    failure: Exception | None = None
+    positions: dict[int, int] = field(default_factory=dict)
+    assigned: list[dict[int, int]] = field(default_factory=list)
+    closed: bool = False
+
+    def assign(self, topic: str, offsets: Mapping[int, int]) -> None:
+        self.positions = dict(offsets)
+        self.assigned.append(dict(offsets))
+
+    def poll(self, timeout_s: float, max_records: int) -> dict[int, Columns]:
+        self.clock.advance(self.poll_s)
+        if self.failure is not None:
+            raise self.failure
+        polled = {}
+        for partition, position in self.positions.items():
+            log = self.logs.get(partition, [])
+            if records := [r for r in log if r.offset >= position][:max_records]:
+                polled[partition] = Columns(
+                    [r.offset for r in records],
+                    [r.timestamp for r in records],
+                    [r.key for r in records],
+                    [r.value for r in records],
+                    [r.headers for r in records],
+                )
+                self.positions[partition] = records[-1].offset + 1
+        return polled
+
+    def end(self, partition: int) -> int | None:
+        log = self.logs.get(partition)
         return log[-1].offset + 1 if log else None
 
     def close(self) -> None:

@@ -7,14 +7,13 @@ import pytest
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.runners.sdf_utils import RestrictionTrackerView, ThreadsafeRestrictionTracker
 from apache_beam.utils.timestamp import Timestamp
-from kafka.errors import LogTruncationError, OffsetOutOfRangeError
 
-from alpr.errors import ConfigurationError, Corrupt
+from alpr.errors import ConfigurationError
 from beam_jobs.io import source as module
 from beam_jobs.io.offsets import OffsetVector, OffsetVectorTracker
 from beam_jobs.io.source import Batch, ReadShard, Shard, SourceConfig, broker_time, shards_of
 from tests.support.clock import FakeClock
-from tests.support.kafka import FakeConsumer, FakeRecord
+from tests.support.kafka import FakeRecord, FakeShardConsumer
 from tests.support.records import T0
 
 NOW = T0.timestamp()
@@ -27,14 +26,14 @@ class Source:
     def __init__(self, **settings: Any) -> None:
         self.clock = FakeClock()
         self.logs: dict[int, list[FakeRecord]] = {0: [], 1: []}
-        self.consumers: list[FakeConsumer] = []
+        self.consumers: list[FakeShardConsumer] = []
         config = SourceConfig("broker", "reads", "match", **settings)
         self.dofn = ReadShard(config, broker_time, self._connect, self.clock)
         self.restriction = OffsetVector(((0, 0), (1, 0)))
         self.estimator = ManualWatermarkEstimator(None)
 
-    def _connect(self, bootstrap: str) -> FakeConsumer:
-        self.consumers.append(FakeConsumer(self.clock, self.logs))
+    def _connect(self, bootstrap: str) -> FakeShardConsumer:
+        self.consumers.append(FakeShardConsumer(self.clock, self.logs))
         return self.consumers[-1]
 
     def put(self, partition: int, *offsets: int) -> None:
@@ -80,12 +79,11 @@ def test_the_next_bundle_goes_on_where_the_last_one_ended_with_the_same_connecti
     source = Source()
     source.put(0, 0, 1)
     source.bundle()
-    seeks = len(source.consumers[0].seeks)
     source.put(0, 2)
     (batch,) = source.bundle()
     assert (batch.first, batch.next) == (2, 3)
     assert len(source.consumers) == 1
-    assert len(source.consumers[0].seeks) == seeks
+    assert len(source.consumers[0].assigned) == 1
 
 
 def test_ranges_have_no_gaps_where_offsets_do() -> None:
@@ -123,7 +121,7 @@ def test_a_replay_seeks_back_and_reads_the_same_again() -> None:
     source.restriction = OffsetVector(((0, 0), (1, 0)))
     assert source.bundle() == first
     assert len(source.consumers) == 1
-    assert source.consumers[0].seeks[-2:] == [(0, 0), (1, 0)]
+    assert source.consumers[0].assigned == [{0: 0, 1: 0}] * 2
 
 
 def test_a_batch_has_the_time_of_its_earliest_message() -> None:
@@ -152,18 +150,6 @@ def test_a_bundle_that_fails_behind_the_source_closes_its_connection() -> None:
     _, output = source.start()
     next(output)
     output.close()
-    assert source.consumers[0].closed
-
-
-@pytest.mark.parametrize("error", [OffsetOutOfRangeError({"reads-0": 4}), LogTruncationError({})])
-def test_offsets_that_are_gone_stop_the_job(error: Exception) -> None:
-    source = Source()
-    _, output = source.start()
-    source.put(0, 0)
-    next(output)
-    source.consumers[0].failure = error
-    with pytest.raises(Corrupt, match="without its checkpoint"):
-        next(output)
     assert source.consumers[0].closed
 
 
