@@ -69,12 +69,10 @@ class MatchReads(beam.DoFn):
         index = self._index
         if index is None:
             raise ValueError("process() came before setup()")
-        before = (index.next_change, index.snapshot.manifest.version, index.refused)
+        metrics, refused = job_metrics(JOB), index.refused
         index.refresh()
-        if before != (index.next_change, index.snapshot.manifest.version, index.refused):
-            self._report(index)
-            job_metrics(JOB).count("hotlist_refused", index.refused - before[2])
-        metrics = job_metrics(JOB)
+        metrics.count("hotlist_refused", index.refused - refused)
+        self._report(index)  # though nothing changed: the list has grown older
         for place, entries in index.search([read.plate for read in element.records]):
             matched_at = self._now()
             for hit in match(element.records[place], entries, index.version, matched_at):
