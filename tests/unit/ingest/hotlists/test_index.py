@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -264,5 +263,5 @@ def test_any_loads_and_changes_give_what_matching_every_entry_gives(tmp_path: Pa
     Model.folder = tmp_path / "0"
     run_state_machine_as_test(
         Model,
-        settings=settings(max_examples=25, stateful_step_count=12, deadline=timedelta(seconds=5)),
+        settings=settings(max_examples=25, stateful_step_count=12),
     )
