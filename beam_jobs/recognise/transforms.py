@@ -179,9 +179,10 @@ class RecognisePasses(beam.DoFn):
         cell.write(dump(state.trimmed()))
         yield from self._reads(key, state, finished, message.arrived_ms)
         if state.passes.tracks and state.passes.newest is not None:
-            now = self._clock()
-            if stored or now - frame.captured_at.timestamp() > LATE.total_seconds():
-                quiet.set(now + self._config.quiet_s)
+            # By the broker's clock: what we ourselves are late with, after an outage, is live.
+            delay = message.arrived_ms / 1000 - frame.captured_at.timestamp()
+            if stored or delay > LATE.total_seconds():
+                quiet.set(self._clock() + self._config.quiet_s)
             else:
                 over.set(_over(state.passes.newest, self._config.rules).timestamp())
 

@@ -28,7 +28,13 @@ GAP_S = 1.0
 class Camera:
     """One key of the stateful DoFn, with its state and timers in the test's hand."""
 
-    def __init__(self, clock: Callable[[], float] = soon_after_noon, **config: Any) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = soon_after_noon,
+        arrival: Callable[[], float] | None = None,
+        **config: Any,
+    ) -> None:
+        self._arrival = arrival or clock
         self.passes, self.backlog, self.picture = Cell(), Cell(), Cell()
         self.over, self.quiet = Timer(), Timer()
         self._clock, self._config = clock, config
@@ -44,7 +50,7 @@ class Camera:
     def see(self, *frames: Frame) -> list[Read]:
         reads: list[Read] = []
         for seen in frames:
-            message = FrameMessage(seen, "frames", 1, 7, int(T0.timestamp() * 1000))
+            message = FrameMessage(seen, "frames", 1, 7, int(self._arrival() * 1000))
             element = (f"{seen.agency}/{seen.camera}", _encoder.encode(message))
             output = self.dofn.process(
                 element, self.passes, self.backlog, self.picture, self.over, self.quiet
@@ -102,6 +108,13 @@ def test_a_worker_that_takes_over_goes_on_with_the_same_pass() -> None:
         camera.see(each)
     camera.restart()
     assert camera.fire_over() == undisturbed.fire_over() != []
+
+
+def test_frames_that_wait_for_us_after_an_outage_are_still_live() -> None:
+    camera = Camera(a_day_later, arrival=soon_after_noon)
+    camera.see(frame(0.0, ABC))
+    assert camera.over.at == pytest.approx(at(GAP_S).timestamp(), abs=0.01)
+    assert camera.quiet.at is None
 
 
 def test_a_replay_of_a_frame_after_a_crash_gives_the_same_read() -> None:

@@ -34,9 +34,10 @@ Step = Frame | float
 """A frame that comes, or seconds after noon to which the watermark goes."""
 
 
-def batch_of(seen: Frame, offset: int) -> Batch:
+def batch_of(seen: Frame, offset: int, arrived: float = NOON + 1.0) -> Batch:
     key, value, headers = encode_frame(seen)
-    return make_batch([value], offset, topic="frames", headers=[headers], key=key)
+    batch = make_batch([value], offset, topic="frames", headers=[headers], key=key)
+    return batch._replace(timestamps_ms=[int(arrived * 1000)])
 
 
 def reads_of(*steps: Step, clock: Any = soon_after_noon) -> list[Read]:
@@ -44,7 +45,9 @@ def reads_of(*steps: Step, clock: Any = soon_after_noon) -> list[Read]:
     for offset, step in enumerate(steps):
         if isinstance(step, Frame):
             moment = step.captured_at.timestamp()
-            stream = stream.add_elements([TimestampedValue(batch_of(step, offset), moment)])
+            stream = stream.add_elements(
+                [TimestampedValue(batch_of(step, offset, clock()), moment)]
+            )
         else:
             stream = stream.advance_watermark_to(NOON + step)
     # Two days later by the wall clock, every upload has come to its end.
