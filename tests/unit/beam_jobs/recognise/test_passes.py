@@ -9,7 +9,7 @@ from alpr.records import DeadLetter, Frame, Read
 from beam_jobs.recognise.transforms import FrameMessage, RecognisePasses, _encoder, encode_read
 from ingest.codecs import decode_read
 from tests.support.beam import Cell, Timer, split
-from tests.support.records import T0, at
+from tests.support.records import at
 from tests.support.scenes import EMPTY, picture
 from tests.unit.beam_jobs.recognise.cars import (
     ABC,
