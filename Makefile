@@ -53,7 +53,7 @@ lock:  ## Choose versions anew and write them with their hashes (needs uv)
 
 .PHONY: clean
 clean:  ## Stop the stack; remove its state, the virtual environment and caches
-	@if [ -x $(BIN)/platelake ]; then $(BIN)/platelake down; fi
+	@if [ -x $(BIN)/platelake ]; then $(BIN)/platelake down --delete-data; fi
 	rm -rf $(VENV) .platelake .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
 		.hypothesis build *.egg-info
 

@@ -50,7 +50,9 @@ def print_summary(console: Console, summary: dict[str, Any], sound: bool) -> Non
     engine = summary["engine"]
     console.print(
         f"Beam {engine['beam_sdk']} (Python), {engine['runner']} {engine['flink_version']}, "
-        f"runner {engine['beam_runner']}; {summary['wall_s']:.0f} s in all"
+        f"runner {engine['beam_runner']}; {summary['wall_s']:.0f} s in all",
+        markup=False,
+        highlight=False,
     )
     console.print(
         "[green]Nothing missing, nothing doubled; DuckDB and pyiceberg count the same rows.[/green]"
