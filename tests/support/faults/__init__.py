@@ -1,0 +1,1 @@
+"""A full stack to be hurt: traffic to send through it, kills, and what is so afterwards."""
