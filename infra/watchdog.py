@@ -11,7 +11,8 @@ stopped, said to be given up, and left for a person to look at.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -84,24 +85,32 @@ class Watchdog:
     """Jobs that failed too often for reasons of their own, each with the last one."""
     _tries: dict[str, _Tries] = field(default_factory=dict, init=False)
 
-    def step(self) -> list[Event]:
-        """Look once and mend what can be mended; says what was done."""
-        events = [
-            self._attempt(
-                f"restarted {process.name}", f"could not restart {process.name}", process.start
-            )
-            for process in self.processes
-            if process.stale()
-        ]
+    def step(self) -> Iterator[Event]:
+        """Look once and mend what can be mended, telling each thing as it is done.
+
+        Jobs are brought back side by side: most of their start is waiting.
+        """
+        for process in self.processes:
+            if process.stale():
+                yield self._attempt(
+                    f"restarted {process.name}", f"could not restart {process.name}", process.start
+                )
+        rescues: list[Callable[[], Event]] = []
         try:
             jobs = self.jobs()
             for name in self.ledger.names():
-                event = self._look_after(name, jobs)
-                if event:
-                    events.append(event)
+                found = self._look_after(name, jobs)
+                if isinstance(found, Event):
+                    yield found
+                elif found is not None:
+                    rescues.append(found)
         except Unavailable:  # Flink itself is coming up: the next step will see
             pass
-        return events
+        if rescues:
+            with ThreadPoolExecutor(len(rescues)) as pool:
+                yield from (
+                    done.result() for done in as_completed(pool.submit(each) for each in rescues)
+                )
 
     def run(
         self,
@@ -115,7 +124,8 @@ class Watchdog:
                 report(event)
             sleep(_INTERVAL_S)
 
-    def _look_after(self, name: str, jobs: Sequence[Job]) -> Event | None:
+    def _look_after(self, name: str, jobs: Sequence[Job]) -> Event | Callable[[], Event] | None:
+        """What was done, or what is to be done to bring the job back; None if all is well."""
         tries = self._tries.setdefault(name, _Tries())
         ids = self.ledger.ids(name)
         live = next((j for j in jobs if j.live and (j.id in ids or j.name == name)), None)
@@ -128,13 +138,16 @@ class Watchdog:
         tries.alive_since = None
         dead = next((job for job in jobs if job.id == ids[0]), None)
         if dead is not None and dead.stopped_on_purpose:
-            self.ledger.forget(name)
+            self.ledger.retire(name)
             return Event(f"job {name} was stopped: not watching it any more")
         if dead is not None and tries.count >= _PATIENCE:
             return self._give_up(name, self._last_words(dead))
         submit = self.submits.get(name)
         if submit is None or self.clock() < tries.not_before:
             return None
+        return lambda: self._bring_back(name, submit, tries, failed=dead is not None)
+
+    def _bring_back(self, name: str, submit: Submit, tries: _Tries, *, failed: bool) -> Event:
         pause = min(_FIRST_PAUSE_S * 2**tries.count, _LONGEST_PAUSE_S)
         tries.count += 1
         tries.not_before = self.clock() + pause
@@ -145,7 +158,7 @@ class Watchdog:
             f"could not bring job {name} back from {source}, next try in {pause:.0f} s",
             lambda: self.ledger.record(name, submit(checkpoint)),
         )
-        if dead is None and not event.bad:
+        if not failed and not event.bad:
             # A job manager without memory is not the job's fault: it has all its tries left.
             tries.count, tries.not_before = 0, 0.0
         return event

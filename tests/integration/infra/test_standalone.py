@@ -100,7 +100,7 @@ def test_the_watchdog_brings_a_job_back_after_everything_was_killed(
         flink.ledger,
         {"phoenix": resubmit},
     )
-    assert watchdog.step() == []
+    assert list(watchdog.step()) == []
     assert flink.kill()
     killed = len(noted(out))
     seen: list[str] = []
@@ -117,5 +117,5 @@ def test_the_watchdog_brings_a_job_back_after_everything_was_killed(
     rest, _ = flink.jobs()[0]
     savepoint = rest.savepoint(flink.ledger.ids("phoenix")[0], flink.savepoints_dir, cancel=True)
     assert (savepoint / "_metadata").is_file()
-    assert wait_until(lambda: bool(watchdog.step()), _DEADLINE_S)
+    assert wait_until(lambda: any(watchdog.step()), _DEADLINE_S)
     assert flink.ledger.names() == []

@@ -225,7 +225,7 @@ def test_a_job_that_fails_for_its_own_reason_is_given_up_and_stays_so(cluster: C
     cluster.failures = [Failure(cluster.clock() - 5 * n, OWN) for n in range(4)]
     assert cluster.step() == []
     cluster.failures.append(Failure(cluster.clock() - 30, OWN))
-    (event,) = cluster.watchdog.step()
+    (event,) = list(cluster.watchdog.step())
     assert event.bad
     assert "gave up on job match" in event.text
     assert "TooManyDeadLetters" in cluster.watchdog.given_up["match"]
