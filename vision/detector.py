@@ -72,8 +72,7 @@ def _peaks(
 
     `maps` holds, per cell: logit of a plate centre, offset of the centre in
     cells (x, y), log width, log height, and for four corners the difference
-    (x, y) from an upright box's corner as a share of the box's size; without
-    those the corners are the box's.
+    (x, y) from an upright box's corner as a share of the box's size.
     """
     heat = 1 / (1 + np.exp(-maps[0]))
     heat[heat < cv2.dilate(heat, _NEIGHBOURS)] = 0
@@ -92,7 +91,7 @@ def _peaks(
             continue  # in the padding
         if all(box.iou(other.box) < _SAME_PLATE_IOU for other in found):
             lean = maps[5:13, row, column].astype(np.float64).reshape(-1, 2)
-            corners = (_UPRIGHT + (lean if len(lean) else 0.0)) * (w, h) + box.centre
+            corners = (_UPRIGHT + lean) * (w, h) + box.centre
             found.append(Detection(box, float(scores[i]), corners))
         if len(found) == limit:
             break

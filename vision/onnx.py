@@ -10,8 +10,8 @@ import onnxruntime as ort
 from alpr.errors import Corrupt
 
 _SHA256 = {
-    "detector": "0f01d5bf1c57f7faebbfbf807ebc38bd8706aa95fe7643dcf70d608af7631dac",
-    "reader": "07daea5e4fae2aee1e0471e1a007589d82355da21eaa3af4f40213d8b44278a4",
+    "detector": "fcc2f8f0fae41221768cbe58bfa9e3a03f121b025e54be1badc3c52367b5f41d",
+    "reader": "42d1df2a44e61989c1562087b4626f543ebf3726b08171bce0044ea2676b8df2",
 }
 
 

@@ -8,7 +8,8 @@ from vision.calibration import chance_right
 from vision.detector import Detector
 from vision.onnx import load, model_version, open_session
 from vision.port import Box, Image, PlateReading
-from vision.reader import CropText, Reader, cut
+from vision.reader import CropText, Reader
+from vision.rectify import box_corners, rectify
 
 MOST_PLATES = 8
 """Plates read in one picture at most."""
@@ -41,7 +42,7 @@ class PlatelakeRecogniser:
         # Beside a sure plate the faint ones are noise: reading them costs only time.
         floor = found[0].score * _RELATIVE_FLOOR
         found = [plate for plate in found if plate.score >= floor]
-        texts = self._reader.read([cut(image, plate.box) for plate in found])
+        texts = self._reader.read([rectify(image, plate.corners) for plate in found])
         readings = [
             _reading(plate.box, plate.score, text) for plate, text in zip(found, texts, strict=True)
         ]
@@ -51,7 +52,7 @@ class PlatelakeRecogniser:
         """Read a picture that is a plate and nothing else; None if it reads nothing."""
         height, width = image.shape[:2]
         whole = Box(0, 0, width, height)
-        (text,) = self._reader.read([cut(image, whole)])
+        (text,) = self._reader.read([rectify(image, box_corners(whole))])
         return _reading(whole, 1.0, text) if text.candidates[0][0] else None
 
 
@@ -63,10 +64,11 @@ def _reading(box: Box, score: float, crop: CropText) -> PlateReading:
         confidence=chance_right(text, probability, score),
         candidates=crop.candidates,
         state=crop.state if text else None,
-        state_confidence=crop.state_probability if text else None,
+        state_confidence=crop.state_probability if text and crop.state else None,
         detection_score=score,
     )
 
 
 def _rank(reading: PlateReading) -> float:
-    return reading.detection_score * reading.candidates[0][1]
+    """What surely is no text must not come before a plate that is hard to read."""
+    return reading.detection_score * reading.candidates[0][1] if reading.text else 0.0

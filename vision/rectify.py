@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vision.port import Image
+from vision.port import Box, Image
 
 Corners: TypeAlias = NDArray[np.float64]
 """Corners of a plate in pixels, 4 x 2: top left, top right, bottom right, bottom left."""
@@ -24,6 +24,12 @@ _WHOLE = np.array([1 + 2 * MARGIN_X, 1 + 2 * MARGIN_Y])
 _TARGET = (
     (np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) + (MARGIN_X, MARGIN_Y)) / _WHOLE * (WIDTH, HEIGHT)
 ).astype(np.float32)
+
+
+def box_corners(box: Box) -> Corners:
+    """The corners of an upright box."""
+    right, bottom = box.x + box.w, box.y + box.h
+    return np.array([[box.x, box.y], [right, box.y], [right, bottom], [box.x, bottom]])
 
 
 def rectify(image: Image, corners: Corners) -> Image:

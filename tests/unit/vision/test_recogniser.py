@@ -32,7 +32,7 @@ def test_drawn_plates_are_found_and_read(recogniser: Recogniser, text: str, widt
     assert 0.5 < best.confidence <= 1
     assert best.candidates[0][0] == text
     assert [p for _, p in best.candidates] == sorted((p for _, p in best.candidates), reverse=True)
-    assert best.state is not None
+    assert (best.state is None) == (best.state_confidence is None)
 
 
 def test_two_vehicles_in_one_picture(recogniser: Recogniser) -> None:

@@ -1,0 +1,5 @@
+"""`python -m vision.training --help`."""
+
+from vision.training.train import main
+
+main()
