@@ -56,7 +56,9 @@ def compare(pictures: list[Path], labels: dict[str, str], reads: dict[int, list[
 
 def main() -> None:
     """Compare one folder with one camera."""
-    parser = argparse.ArgumentParser(description="Hold reads of labelled pictures against the labels.")
+    parser = argparse.ArgumentParser(
+        description="Hold reads of labelled pictures against the labels."
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--labels", type=Path, required=True, help="CSV with file and plate")
     parser.add_argument("--camera", required=True, help="agency/camera that they were fed as")
