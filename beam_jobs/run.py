@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import apache_beam as beam
@@ -49,13 +51,27 @@ def run_job(
     return 0 if state in (PipelineState.DONE, PipelineState.CANCELLED) else _FAILED
 
 
+class JsonLines(logging.Formatter):
+    """One JSON object a line, whatever the message holds; times in UTC."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON; `trace` only where an exception is told."""
+        at = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+        told = {
+            "at": f"{at.isoformat(timespec='milliseconds')}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            told["trace"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False)
+
+
 def _configure_logging() -> None:
-    logging.basicConfig(
-        level=logging.INFO,
-        format='{"at":"%(asctime)s","level":"%(levelname)s","logger":"%(name)s",'
-        '"message":"%(message)s"}',
-        force=True,
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # The runner's own options are unknown to the SDK and passed on; it warns about each.
     logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
     # The client warns whenever this process's threads keep it from its event loop for 0.1 s.
