@@ -32,7 +32,7 @@ from tests.support.faults.kills import KILLS, orphans
 from tests.support.faults.rig import Rig, rig
 from tests.support.faults.traffic import FrameScene, FrameShowing, ReadStream, wanted
 
-_CALM_S = (4.0, 20.0)
+_CALM_S = (2.0, 12.0)
 _BACK_S = 300.0
 _WHOLE_S = 300.0
 _SCENE_S = 8.0
