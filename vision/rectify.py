@@ -22,7 +22,9 @@ MARGIN_X, MARGIN_Y = 0.05, 0.08
 _SHRINK_FIRST = 1.5
 _WHOLE = np.array([1 + 2 * MARGIN_X, 1 + 2 * MARGIN_Y])
 _TARGET = (
-    (np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) + (MARGIN_X, MARGIN_Y)) / _WHOLE * (WIDTH, HEIGHT)
+    (np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) + np.array([MARGIN_X, MARGIN_Y]))
+    / _WHOLE
+    * (WIDTH, HEIGHT)
 ).astype(np.float32)
 
 
@@ -47,7 +49,7 @@ def rectify(image: Image, corners: Corners) -> Image:
         # Averaging first keeps thin strokes that plain sampling would lose.
         size = (max(1, round(part.shape[1] / shrink)), max(1, round(part.shape[0] / shrink)))
         corners = corners * (size[0] / part.shape[1], size[1] / part.shape[0])
-        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
     # OpenCV counts from the middle of the first pixel, corners from its edge.
     onto = cv2.getPerspectiveTransform((corners - 0.5).astype(np.float32), _TARGET - 0.5)
     return np.asarray(

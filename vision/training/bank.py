@@ -168,7 +168,7 @@ def empty_pictures(folder: Path | None, labelled: LabelledSet) -> list[Image]:
                 f"--backgrounds must name a folder of JPEG or PNG pictures; {folder} has none"
             )
         return [picture(f, _LONG_SIDE)[0] for f in files]
-    parts = []
+    parts: list[Image] = []
     for frame in labelled.frames:
         image, scale = picture(frame.file, _LONG_SIDE)
         x, w = frame.box.x * scale, frame.box.w * scale

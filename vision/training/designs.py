@@ -235,7 +235,7 @@ class Artist:
             ((right - side, 0), (right, low)),
         ):
             cv2.rectangle(image, a, b, tint, -1)
-        words = 255.0 - colour
+        words = 255.0 - colour.astype(np.float64)
         if top > 10 and rng.random() < 0.6:
             _write(image, self._slogan(rng), 0.01, top / low * 0.7, words)
         if bottom > 10 and rng.random() < 0.6:

@@ -105,7 +105,12 @@ def _attempts(image: Image, tallest: float) -> Iterator[_Pieces]:
             ]
             row.sort(key=lambda i: int(boxes[i, 0]))
             yield _Pieces(
-                np.asarray(grey, np.uint8), np.asarray(labels, np.int32), boxes, row, top, height
+                np.asarray(grey, np.uint8),
+                np.asarray(labels, np.int32),
+                np.asarray(boxes, np.int32),
+                row,
+                top,
+                height,
             )
 
 

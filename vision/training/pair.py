@@ -73,9 +73,8 @@ def train_pair(chosen: Options, labelled: LabelledSet) -> None:
         "detector", chosen.detector_steps, seconds, chosen.detector_batch, 3e-3, 0.9985, 5.0
     )
     detector = _fit(DetectorNet, course, detector_step, chosen, device)
-    if detector is not None:
-        gap = export_detector(detector, out / "detector.onnx")
-        say(f"{out}: detector.onnx written, differs by {gap:.1e} from PyTorch")
+    gap = export_detector(detector, out / "detector.onnx")
+    say(f"{out}: detector.onnx written, differs by {gap:.1e} from PyTorch")
 
     quads = detected_quads(out / "detector.onnx", labelled)
     say(f"{out}: {len(quads)} of {len(labelled.frames)} plates have corners")
@@ -95,9 +94,8 @@ def train_pair(chosen: Options, labelled: LabelledSet) -> None:
     seconds = None if total is None else total - (time.monotonic() - began)
     course = _Course("reader", chosen.reader_steps, seconds, chosen.reader_batch, 2e-3, 0.999, 2.0)
     reader = _fit(ReaderNet, course, reader_step, chosen, device)
-    if reader is not None:
-        gap = export_reader(reader, out / "reader.onnx")
-        say(f"{out}: reader.onnx written, differs by {gap:.1e} from PyTorch")
+    gap = export_reader(reader, out / "reader.onnx")
+    say(f"{out}: reader.onnx written, differs by {gap:.1e} from PyTorch")
 
 
 def _forward(net: nn.Module, pictures: Tensor) -> Tensor:
@@ -109,21 +107,24 @@ def _forward(net: nn.Module, pictures: Tensor) -> Tensor:
 
 
 def _fit(
-    make: Callable[[], Net],
+    make: type[Net],
     course: _Course,
     step_loss: Callable[[nn.Module, int, float], Tensor],
     chosen: Options,
     device: torch.device,
-) -> Net | None:
-    """Train from the start or the last checkpoint: the mean of late weights; None if done."""
+) -> Net:
+    """Train from the start or the last checkpoint: the mean of late weights."""
     recipe_file = chosen.out / f"{course.name}.json"
+    weights = chosen.out / f"{course.name}.pt"
     checkpoint = chosen.out / f"{course.name}.checkpoint"
     if chosen.resume and recipe_file.is_file():
         say(f"{chosen.out}: {course.name} done before")
-        return None
+        done: Net = make()
+        done.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        return done
     torch.manual_seed(chosen.seed)
     net = make().to(device, memory_format=torch.channels_last).train()
-    mean = copy.deepcopy(net)
+    mean: Net = copy.deepcopy(net)
     rule = torch.optim.AdamW(net.parameters(), lr=course.rate, weight_decay=0.02, betas=(0.9, 0.99))
     step, steps, spent = 0, course.steps, 0.0
     if chosen.resume and checkpoint.is_file():
@@ -173,7 +174,7 @@ def _fit(
         device=_device_name(device),
         seconds=round(spent + time.monotonic() - began, 1),
     )
-    torch.save(mean.state_dict(), chosen.out / f"{course.name}.pt")
+    torch.save(mean.state_dict(), weights)
     recipe_file.write_bytes(msgspec.json.encode(recipe))
     checkpoint.unlink(missing_ok=True)
     return mean

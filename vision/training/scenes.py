@@ -135,7 +135,7 @@ class Scenes:
         widths = np.minimum(widths * np.sqrt(aspects / 2), 260)
         native = self._plates.native[index]
         least = np.minimum(native * rng.uniform(0.6, 1.0, count), 200)
-        return np.where(native > 0, np.maximum(widths, least), widths)
+        return np.asarray(np.where(native > 0, np.maximum(widths, least), widths))
 
     def _crop_group(
         self,
@@ -196,7 +196,7 @@ class Scenes:
         view_map[:, 2, 2] = 1
         picture = warp(
             self._images[put(chosen, self._device)].float() / 255,
-            np.linalg.inv(view_map),
+            np.asarray(np.linalg.inv(view_map), np.float64),
             PATCH,
         )
         centre = np.zeros((count, SLOTS, 2))
