@@ -32,6 +32,7 @@ CounterName = Literal[
     "rows_duplicate",  # rows the lake already had by id
     "commits",  # lake commits
     "commit_conflicts",  # lake commits tried again because another writer was first
+    "hotlist_changes_bad",  # hot-list changes passed over because they could not be decoded
     "hotlist_refused",  # hot-list snapshots refused as damaged
 ]
 GaugeName = Literal[

@@ -62,6 +62,7 @@ class MatchReads(beam.DoFn):
     def setup(self) -> None:
         """Map the hot list into memory and catch up with its changes."""
         self._index = HotlistIndex(Path(self._config.hotlist_store), self._connect(self._config))
+        job_metrics(JOB).count("hotlist_changes_bad", self._index.bad_changes)
         self._report(self._index)
 
     def process(self, element: Records[Read]) -> Iterator[Hit]:
@@ -69,8 +70,9 @@ class MatchReads(beam.DoFn):
         index = self._index
         if index is None:
             raise ValueError("process() came before setup()")
-        metrics, refused = job_metrics(JOB), index.refused
+        metrics, refused, bad = job_metrics(JOB), index.refused, index.bad_changes
         index.refresh()
+        metrics.count("hotlist_changes_bad", index.bad_changes - bad)
         metrics.count("hotlist_refused", index.refused - refused)
         self._report(index)  # though nothing changed: the list has grown older
         for place, entries in index.search([read.plate for read in element.records]):

@@ -21,6 +21,9 @@ Change = tuple[int, HotlistChange]
 class ChangeFeed(Protocol):
     """Where a worker's hot-list index gets its changes from."""
 
+    bad: int
+    """Changes passed over because they could not be decoded."""
+
     def start(self, offset: int) -> int:
         """Go on from this offset; the offset really started from."""
 

@@ -63,6 +63,11 @@ class HotlistIndex:
         """Offset of the next change of `hotlist-changes` to be applied."""
         return self._next_change
 
+    @property
+    def bad_changes(self) -> int:
+        """Changes passed over because they could not be decoded."""
+        return self._feed.bad if self._feed is not None else 0
+
     def __len__(self) -> int:
         """Entries of the snapshot, and entries put by changes (those they replace count twice)."""
         return len(self.snapshot) + sum(len(entries) for entries in self._by_key.values())

@@ -21,6 +21,7 @@ class FakeFeed:
         self.changes = list(changes)
         self.oldest = oldest
         self._position = 0
+        self.bad = 0
 
     def start(self, offset: int) -> int:
         self._position = max(offset, self.oldest)

@@ -8,6 +8,7 @@ import pytest
 from alpr.records import Hit, HotlistChange, HotlistEntry, Read
 from beam_jobs.decode import Records
 from beam_jobs.match.transforms import MatchConfig, MatchReads, encode_hit
+from beam_jobs.metrics import job_metrics
 from ingest.codecs import decode_hit
 from ingest.hotlists.snapshot import write_snapshot
 from tests.support.kafka import FakeFeed
@@ -117,3 +118,22 @@ def test_a_hit_is_keyed_by_its_camera() -> None:
     message = encode_hit(hit)
     assert message.key == b"pd/cam-1"
     assert decode_hit(message.value) == hit
+
+
+def test_a_change_that_was_passed_over_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted() -> float:
+        name = "platelake_match_hotlist_changes_bad_total"
+        return job_metrics("match").registry.get_sample_value(name) or 0.0
+
+    job = Job(tmp_path, ENTRY)
+    poll, before = job.feed.poll, counted()
+
+    def poll_past_a_bad_one() -> list[tuple[int, HotlistChange]]:
+        job.feed.bad += 1
+        return poll()
+
+    monkeypatch.setattr(job.feed, "poll", poll_past_a_bad_one)
+    job.match(make_read("ABC1"))
+    assert counted() - before == 1
