@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import sys
 import tempfile
@@ -188,6 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(line, flush=True)
 
     arguments.out.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=arguments.out / "soak.log", filemode="w", level=logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="platelake-soak-") as folder:
         settings = make_settings(Path(folder), Profile.FULL)
         with rig(settings, wanted(arguments.seed, datetime.now(UTC))) as up:
