@@ -197,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             soak = Soak(up, arguments.seed, arguments.rate, arguments.minutes * 60)
             with Sampler(up.installation, soak.began) as sampler:
                 blows = soak.run(arguments.kills, tell)
-            log = (settings.logs_dir / "watchdog.log").read_text("utf-8")
+            log = up.watchdog_log.read_text("utf-8")
     engine = {
         "flink": versions().flink.version,
         "beam_runner": versions().flink.beam_runner,

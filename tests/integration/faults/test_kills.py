@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
 from infra.waiting import wait_until
+from ingest.producer import Producer
+from ingest.topics import FRAMES
 from tests.integration.faults.conftest import Scenario
 from tests.support.faults.kills import orphans
 from tests.support.waiting import wait_for
@@ -58,3 +61,24 @@ def test_nothing_is_lost_or_doubled(scenario: Scenario, what: str) -> None:
     assert balance.hits_expected > 0
     assert orphans(rig.stack) == []
     scenario.reads.resume()
+
+
+def test_a_job_that_cannot_work_is_given_up_and_the_others_go_on(scenario: Scenario) -> None:
+    """The last one: what it sends is not taken back."""
+    rig = scenario.rig
+    with Producer(rig.stack.bootstrap) as producer:
+        for _ in range(200):
+            producer.send(FRAMES, key=b"bad/camera", value=b"no picture")
+
+    def gave_up() -> str:
+        events = map(json.loads, rig.watchdog_log.read_text("utf-8").splitlines())
+        return next((e["event"] for e in events if e["event"].startswith("gave up")), "")
+
+    event = wait_for(gave_up, "the watchdog to give up", 300)
+    assert "gave up on job recognise" in event
+    assert "TooManyDeadLetters" in event
+    jobs = rig.installation.jobs()
+    assert wait_until(lambda: jobs.find("recognise") is None, 60)
+    assert jobs.running("match")
+    assert jobs.running("land")
+    assert rig.stop_watchdog() == 1

@@ -76,8 +76,7 @@ class Rig:
             "PLATELAKE_HOME": str(self.settings.home),
             "PLATELAKE_CACHE": str(self.settings.cache),
         }
-        log = self.settings.logs_dir / "watchdog.log"
-        with log.open("ab") as out:
+        with self.watchdog_log.open("ab") as out:
             self._watchdog = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", "job", "watch", "--json", "--profile=full"],
                 env=os.environ | environment,
@@ -136,15 +135,26 @@ class Rig:
             return last[0] if last else self.look()[1]
         return last[0]
 
+    @property
+    def watchdog_log(self) -> Path:
+        """What the watchdog has done, one JSON object a line."""
+        return self.settings.logs_dir / "watchdog.log"
+
+    def stop_watchdog(self) -> int | None:
+        """End it as people do; its exit code, or None if it did not run."""
+        watchdog, self._watchdog = self._watchdog, None
+        if watchdog is None:
+            return None
+        watchdog.terminate()
+        try:
+            return watchdog.wait(_WATCHDOG_STOP_S)
+        except subprocess.TimeoutExpired:
+            watchdog.kill()
+            return watchdog.wait()
+
     def stop(self) -> None:
         """Stop everything and delete the data."""
-        if self._watchdog is not None:
-            self._watchdog.terminate()
-            try:
-                self._watchdog.wait(_WATCHDOG_STOP_S)
-            except subprocess.TimeoutExpired:
-                self._watchdog.kill()
-                self._watchdog.wait()
+        self.stop_watchdog()
         if self._lake is not None:
             self._lake.close()
         self.stack.down()
