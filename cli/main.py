@@ -50,6 +50,7 @@ for _group in (
     "quality",
     "ocr",
     "dead_letters",
+    "bench",
 ):
     import_module(f"cli.{_group}").register(app)
 
