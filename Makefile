@@ -39,7 +39,7 @@ bench: $(VENV)/dev.done  ## Measure throughput and latency beside what one would
 
 .PHONY: soak
 soak: $(VENV)/dev.done  ## Kill everything at random for a while, and count what was lost
-	@$(BIN)/python -m bench.soak $(ARGS)
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 .PHONY: venv
 venv: $(VENV)/dev.done  ## Make the virtual environment with all tools

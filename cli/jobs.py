@@ -35,12 +35,18 @@ def start(
     savepoint: Annotated[
         Path | None, typer.Option(help="Savepoint or chk-N folder to go on from.")
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Without its checkpoint: from the topics' beginning.")
+    ] = False,
     flink_master: Annotated[
         str | None, typer.Option(help="Another Flink's HOST:PORT instead of the stack's.")
     ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Start jobs and wait until Flink runs them; those that run already stay as they are.
+    """Start jobs, from their newest checkpoints, and wait until Flink runs them.
+
+    Those that run already stay as they are. Without a checkpoint `land` goes on where the lake
+    ends; `match` would send the hits of all reads still in the topic again.
 
     Example: platelake job start recognise match land
     """
@@ -49,7 +55,7 @@ def start(
     installation = Installation.of(profile, home)
     installation.prepare_lake().close()
     jobs = installation.jobs(shards=shards, flink_master=flink_master)
-    started = {name: jobs.start(name, savepoint) for name in names}
+    started = {name: jobs.start(name, savepoint, fresh=fresh) for name in names}
     if as_json:
         typer.echo(json.dumps({"started": [n for n, new in started.items() if new]}))
         return

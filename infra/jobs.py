@@ -95,29 +95,42 @@ class Jobs:
         if self._flink_master is not None:
             flags.append(f"--flink_master={self._flink_master}")
         if savepoint is not None:
-            flags.append(f"--savepoint_path={savepoint.absolute().as_uri()}")
+            flags += self._going_on(job, savepoint)
         if job == "match":
             flags.append(f"--hotlist_store={self._files.hotlist_store}")
         if job == "land":
             flags.append(f"--lake_config={self._files.lake_config}")
         return [sys.executable, "-m", f"beam_jobs.{job}", *flags, *self._extra.get(job, ())]
 
-    def start(self, job: str, savepoint: Path | None = None) -> bool:
+    def _going_on(self, job: str, savepoint: Path) -> list[str]:
+        """Flags that restore a job. The embedded Flink takes the place only from its own file."""
+        if self._stack.settings.profile is Profile.FULL:
+            return [f"--savepoint_path={savepoint.absolute().as_uri()}"]
+        folder = self._stack.flink.write_configuration(
+            f"flink-conf-{job}", {"execution.savepoint.path": savepoint.absolute().as_uri()}
+        )
+        return [f"--flink_conf_dir={folder}"]
+
+    def start(self, job: str, savepoint: Path | None = None, *, fresh: bool = False) -> bool:
         """Start a job and wait until Flink runs it; False if it runs already.
 
-        On the full profile a job that was not stopped on purpose goes on from its newest
-        checkpoint unless a savepoint is named, and the watchdog looks after it from now on.
-        Raises ConfigurationError, Unavailable; what was started is stopped again then.
+        It goes on from `savepoint`, else from its newest checkpoint; `fresh` starts it
+        without either. The watchdog looks after it from now on. Raises ConfigurationError,
+        Unavailable; what was started is stopped again then.
         """
         if self.find(job) is not None:
             return False
-        if self._stack.settings.profile is Profile.EMBEDDED:
-            return self.process(job, savepoint).start()
-        if self._flink_master is not None:
-            self.submit(job, savepoint)
-            return True
         ledger = self._stack.flink.ledger
-        ledger.record(job, self.submit(job, savepoint or ledger.newest_checkpoint(job)))
+        state = None if fresh else savepoint or ledger.newest_checkpoint(job)
+        if self._stack.settings.profile is Profile.EMBEDDED:
+            self.process(job, state).start()
+            found = self.find(job)
+            if found is not None:
+                ledger.record(job, found[1].id)
+        elif self._flink_master is not None:
+            self.submit(job, savepoint)
+        else:
+            ledger.record(job, self.submit(job, state))
         return True
 
     def submit(self, job: str, checkpoint: Path | None) -> str:
@@ -153,7 +166,7 @@ class Jobs:
 
     def stop(self, job: str) -> bool:
         """Cancel a job; its newest checkpoint stays. False if it did not run."""
-        self._stack.flink.ledger.forget(job)  # first: the watchdog must not bring it back
+        self._stack.flink.ledger.retire(job)  # first: the watchdog must not bring it back
         found = self.find(job)
         if found is not None:
             rest, running = found
@@ -171,7 +184,7 @@ class Jobs:
         rest, running = found
         path = rest.savepoint(running.id, self._stack.flink.savepoints_dir, cancel=cancel)
         if cancel:
-            self._stack.flink.ledger.forget(job)
+            self._stack.flink.ledger.retire(job)
         return path
 
     def all(self) -> list[tuple[FlinkRest, Job]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from alpr.errors import ConfigurationError, Corrupt
@@ -31,7 +32,10 @@ class JobLedger:
 
         Raises Corrupt when the file is not what `record` writes.
         """
-        path = self._path(name)
+        return self._read(self._path(name))
+
+    @staticmethod
+    def _read(path: Path) -> list[str]:
         try:
             ids = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
@@ -46,16 +50,24 @@ class JobLedger:
 
     def record(self, name: str, job_id: str) -> None:
         """Note that the job now runs under this id."""
-        ids = [job_id, *(entry for entry in self.ids(name) if entry != job_id)]
+        ids = [job_id, *(entry for entry in self._all_ids(name) if entry != job_id)]
         self._write(name, ids)
+        self._stopped(name).unlink(missing_ok=True)
 
-    def forget(self, name: str) -> None:
-        """Note that the job should not run any more; its checkpoints stay."""
-        self._path(name).unlink(missing_ok=True)
+    def retire(self, name: str) -> None:
+        """Note that the job should not run any more; its ids stay, to go on from some day."""
+        with suppress(FileNotFoundError):
+            self._path(name).replace(self._stopped(name))
 
     def newest_checkpoint(self, name: str) -> Path | None:
-        """The newest complete checkpoint of the job under any of its ids."""
-        return newest_checkpoint(self._checkpoints_dir, *self.ids(name))
+        """The newest complete checkpoint of the job, running or stopped, under any of its ids."""
+        return newest_checkpoint(self._checkpoints_dir, *self._all_ids(name))
+
+    def _all_ids(self, name: str) -> list[str]:
+        return self.ids(name) or self._read(self._stopped(name))
+
+    def _stopped(self, name: str) -> Path:
+        return self._path(name).with_suffix(".stopped")
 
     def prune(self, name: str) -> list[Path]:
         """Remove checkpoints of earlier ids once the newest id has a complete one of its own.

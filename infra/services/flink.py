@@ -174,9 +174,7 @@ class Flink(Service):
             self._settings.logs_dir,
         ):
             folder.mkdir(parents=True, exist_ok=True)
-        # Flink 1.16 reads "key: value" lines, not YAML: no quotes, no nesting.
-        lines = "".join(f"{name}: {value}\n" for name, value in self.configuration().items())
-        (self._conf_dir / "flink-conf.yaml").write_text(lines, "utf-8")
+        self.write_configuration(self._conf_dir.name, {})
         self.worker_command.write_text(self._worker_script(), "utf-8")
         self.worker_command.chmod(0o755)
         return super().start()
@@ -191,6 +189,16 @@ class Flink(Service):
         """Remove what killed processes left: each keeps copies of all jars for each job."""
         if not any(process.alive() for process in self.processes):
             shutil.rmtree(self._temp_dir, ignore_errors=True)
+
+    def write_configuration(self, folder: str, more: Mapping[str, str]) -> Path:
+        """Write flink-conf.yaml, with `more` in it, to a folder of this name; the folder's path."""
+        place = self._settings.run_dir / folder
+        place.mkdir(parents=True, exist_ok=True)
+        # Flink 1.16 reads "key: value" lines, not YAML: no quotes, no nesting.
+        settings = self.configuration() | dict(more)
+        lines = "".join(f"{name}: {value}\n" for name, value in settings.items())
+        (place / "flink-conf.yaml").write_text(lines, "utf-8")
+        return place
 
     def _worker_script(self) -> str:
         """What Flink runs for each Python worker: this Python, this code, a log of its own."""
