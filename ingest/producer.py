@@ -18,7 +18,9 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from alpr.errors import BadInput, PlatelakeError, Unavailable
 from ingest.codecs import MAX_FRAME_BYTES
 
-_log = logging.getLogger(__name__)
+CLIENT_LOG: Final = logging.getLogger("librdkafka")
+"""What the client has to say; heard where logging is set up, as in the jobs."""
+CLIENT_LOG.addHandler(logging.NullHandler())
 
 _MAX_REQUEST: Final = 2 * MAX_FRAME_BYTES + 1024 * 1024
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
@@ -74,7 +76,7 @@ class Producer:
                 "on_delivery": self._delivered,
                 "delivery.report.only.error": True,
             },
-            logger=logging.getLogger("librdkafka"),
+            logger=CLIENT_LOG,
         )
         try:
             self._kafka.list_topics(timeout=_CONNECT_S)

@@ -7,7 +7,6 @@ tools and the hot list's changes, where that does not matter, use the other one.
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
@@ -17,8 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from alpr.errors import Corrupt, Unavailable
 from ingest.codecs import MAX_FRAME_BYTES, Headers
-
-_log = logging.getLogger(__name__)
+from ingest.producer import CLIENT_LOG
 
 _GONE: Final = frozenset(
     {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION}
@@ -84,7 +82,7 @@ class RdKafkaConsumer:
                 "enable.metrics.push": False,
                 "error_cb": _report,
             },
-            logger=logging.getLogger("librdkafka"),
+            logger=CLIENT_LOG,
         )
 
     def assign(self, topic: str, offsets: Mapping[int, int]) -> None:
@@ -142,4 +140,4 @@ def _columns(messages: Sequence[Any]) -> Columns:
 
 
 def _report(error: KafkaError) -> None:
-    _log.warning("Kafka client: %s", error)
+    CLIENT_LOG.warning("%s", error)
