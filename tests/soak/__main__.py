@@ -51,6 +51,7 @@ class Blow:
     running_s: float | None
     whole_s: float | None
     accepted: int
+    sent_twice: int
     lost: int
     doubled: int
     reads_repeated: int
@@ -140,6 +141,7 @@ class Soak:
             running_s=None if running_s is None else round(running_s, 1),
             whole_s=round(whole_s, 1),
             accepted=len(self._reads.accepted),
+            sent_twice=self._reads.twice,
             lost=len(self._reads.accepted - emitted) + balance.reads_missing,
             doubled=balance.reads_doubled + balance.hits_doubled + balance.reads_unexplained,
             reads_repeated=balance.reads_repeated,

@@ -34,23 +34,26 @@ def write_report(folder: Path, result: Mapping[str, Any]) -> None:
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """One row a kill, and what each kind took."""
+    """One row a kill. Repeated: messages with an id already there, since the kill before;
+    those that the senders themselves sent twice are not counted.
+    """
     lines = [
-        "| # | after s | killed | runs again s | whole again s | reads accepted so far | lost "
-        "| doubled | reads repeated on topic | hits repeated on topic | orphans |",
+        "| # | minute | killed | runs again after s | whole again after s | reads accepted so far "
+        "| lost | doubled | reads repeated | hits repeated | left behind |",
         "|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    repeated = (0, 0)
+    before = (0, 0)
     for kill in result["kills"]:
-        now = (kill["reads_repeated"], kill["hits_repeated"])
+        now = (kill["reads_repeated"] - kill["sent_twice"], kill["hits_repeated"])
         lost = kill["lost"] + kill["hits_missing"] + kill["frame_reads_missing"]
+        name = kill["what"].replace("-", " ") + (", amid frames" if kill["frames"] else "")
         lines.append(
-            f"| {kill['number']} | {kill['at_s']:.0f} | {kill['what']}"
-            f"{' (with frames)' if kill['frames'] else ''} | {kill['running_s'] or 'never'} "
-            f"| {kill['whole_s']} | {kill['accepted']} | {lost} | {kill['doubled']} "
-            f"| {now[0] - repeated[0]} | {now[1] - repeated[1]} | {kill['orphans']} |"
+            f"| {kill['number']} | {kill['at_s'] / 60:.1f} | {name} "
+            f"| {kill['running_s'] or 'never'} | {kill['whole_s']} | {kill['accepted']:,} "
+            f"| {lost} | {kill['doubled']} | {now[0] - before[0]} | {now[1] - before[1]} "
+            f"| {kill['orphans']} |"
         )
-        repeated = now
+        before = now
     return "\n".join(lines) + "\n"
 
 

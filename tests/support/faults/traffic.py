@@ -64,6 +64,8 @@ class ReadStream(threading.Thread):
         super().__init__(daemon=True, name="reads")
         self.accepted: set[str] = set()
         """Ids of the reads that the broker has acknowledged."""
+        self.twice = 0
+        """Messages of reads that were accepted before: senders do that."""
         self._address = bootstrap
         self._rate = rate
         self._reads = simulated_reads(seed, datetime.now(UTC), round(rate * seconds), rate)
@@ -94,7 +96,9 @@ class ReadStream(threading.Thread):
                     producer = None
                     self._ended.wait(0.5)
                     continue
+                before = len(self.accepted)
                 self.accepted.update(read.read_id for read in tick)
+                self.twice += len(tick) - (len(self.accepted) - before)
                 break
             self._ended.wait(max(0.0, due - time.monotonic()))
         self._idle.set()
