@@ -15,7 +15,7 @@ from vision.training.data import LabelledSet, load
 from vision.training.progress import say
 from vision.training.recipe import outcomes_file
 
-_EXAMPLE = "example: python -m vision.training --data plates --out trained --minutes 140"
+_EXAMPLE = "example: python -m vision.training --data plates --out trained --folds 0 --minutes 140"
 
 
 @dataclass(frozen=True, slots=True)
