@@ -24,7 +24,7 @@ def register(parent: typer.Typer) -> None:
 
 @app.command()
 def throughput(
-    reads: Annotated[int, typer.Option("--reads", min=20_000, help="Reads to process.")] = 400_000,
+    reads: Annotated[int, typer.Option("--reads", min=20_000, help="Reads to process.")] = 800_000,
     first_port: Annotated[
         int | None, typer.Option("--first-port", help="The first of 40 free ports in a row.")
     ] = None,
@@ -33,7 +33,7 @@ def throughput(
 ) -> None:
     """Run match and land beside three other ways to do it; exit code 1 if a goal is missed.
 
-    Starts a stack of its own in a temporary folder. Takes five minutes on two free cores.
+    Starts a stack of its own in a temporary folder. Takes about seven minutes on two free cores.
 
     Example: platelake bench throughput --out figures.json
     """

@@ -15,13 +15,14 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from alpr.errors import Corrupt, Unavailable
-from ingest.codecs import MAX_FRAME_BYTES, Headers
+from ingest.codecs import Headers
 from ingest.producer import CLIENT_LOG
 
 _GONE: Final = frozenset(
     {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION}
 )
-_QUEUE_KIB: Final = 32 * 1024
+_FETCH_BYTES: Final = 4 * 1024 * 1024
+_QUEUE_KIB: Final = 16 * 1024
 
 
 class Columns(NamedTuple):
@@ -73,8 +74,10 @@ class RdKafkaConsumer:
                 # Going on elsewhere than at the position given would lose what lies between.
                 "auto.offset.reset": "error",
                 "check.crcs": True,
-                "fetch.message.max.bytes": 2 * MAX_FRAME_BYTES,
-                # Read ahead for a second or so, and never wait one when that is full.
+                # Of each partition at a time; a larger message comes alone. The client keeps what
+                # it fetched until the last message of it is taken: this bounds its memory.
+                "fetch.message.max.bytes": _FETCH_BYTES,
+                # Read ahead for half a second or so, and never wait one when that is full.
                 "queued.max.messages.kbytes": _QUEUE_KIB,
                 "fetch.queue.backoff.ms": 10,
                 "reconnect.backoff.max.ms": 1000,
