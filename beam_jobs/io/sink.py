@@ -7,13 +7,17 @@ What is sent has a deterministic id, so consumers drop the second copy.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 
 from alpr.errors import BadInput
 from beam_jobs.metrics import job_metrics
 from ingest.producer import Producer
+
+
+_LINGER_MS: Final = 1
+"""A hit waits no longer for company: hits are few, and waited for."""
 
 
 class Outgoing(NamedTuple):
@@ -43,7 +47,9 @@ class WriteToKafka(beam.DoFn):
 
     def setup(self) -> None:
         """Connect once per worker."""
-        self._producer = self._connect(self._bootstrap, client_id=f"platelake-{self._job}")
+        self._producer = self._connect(
+            self._bootstrap, client_id=f"platelake-{self._job}", linger_ms=_LINGER_MS
+        )
 
     def start_bundle(self) -> None:
         """Nothing is counted until it is acknowledged."""
