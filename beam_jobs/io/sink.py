@@ -15,7 +15,6 @@ from alpr.errors import BadInput
 from beam_jobs.metrics import job_metrics
 from ingest.producer import Producer
 
-
 _LINGER_MS: Final = 1
 """A hit waits no longer for company: hits are few, and waited for."""
 
