@@ -46,7 +46,10 @@ def ports_from(first: int | None) -> Ports:
 
 @contextmanager
 def stack(reporter: Reporter, first_port: int | None = None) -> Iterator[Installation]:
-    """Kafka and Flink, up, with topics and an empty lake; all of it is gone afterwards."""
+    """Kafka and Flink, up, with topics and an empty lake; all of it is gone afterwards.
+
+    After an error the logs stay: the message says where.
+    """
     home = Path(tempfile.mkdtemp(prefix="platelake-bench-"))
     settings = settings_module.load(
         home=home, profile=Profile.EMBEDDED, ports=ports_from(first_port)
@@ -56,9 +59,12 @@ def stack(reporter: Reporter, first_port: int | None = None) -> Iterator[Install
         installation.stack.up(after_kafka=ensure_topics)
         installation.prepare_lake().close()
         yield installation
-    finally:
+    except BaseException:
         installation.stack.down()
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(settings.data_dir, ignore_errors=True)
+        raise
+    installation.stack.down()
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def pid_of(process: ManagedProcess) -> int:

@@ -26,8 +26,8 @@ def _recogniser(name: str) -> tuple[Callable[[], object], int]:
     plan = make_plan(world, datetime(2026, 1, 1, 12, tzinfo=UTC), 60.0)
     shown = islice(frames(plan, make_artists(world)), 0, _FRAMES * _EVERY, _EVERY)
     images = [decode(frame.jpeg) for frame in shown]
-    logging.getLogger("RapidOCR").setLevel(logging.ERROR)  # it warns of each frame without text
     recogniser = open_recogniser(name, 1)
+    logging.getLogger("RapidOCR").setLevel(logging.ERROR)  # it warns of each frame without text
     return lambda: [recogniser.read(image) for image in images], len(images)
 
 
