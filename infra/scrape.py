@@ -6,6 +6,7 @@ import json
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -60,7 +61,7 @@ def scrape(metrics_dir: Path, timeout_s: float = 1.0) -> Scraped:
         try:
             with urllib.request.urlopen(url, timeout=timeout_s) as response:  # noqa: S310 loopback
                 text = response.read().decode()
-        except OSError:
+        except (OSError, HTTPException):  # ended, and another program may have its port by now
             continue
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
