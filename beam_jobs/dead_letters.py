@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import apache_beam as beam
 
 from alpr.errors import BadInput, ConfigurationError, PlatelakeError
 from alpr.records import DeadLetter
-from beam_jobs.io.sink import Outgoing
+from beam_jobs.io.sink import Outgoing, WriteToKafka
 from beam_jobs.io.source import Batch
 from beam_jobs.metrics import job_metrics
 from ingest.codecs import MAX_FRAME_BYTES, encode
 from ingest.dead_letters import letter_id
+from ingest.topics import DEAD_LETTERS
 
 MAX_KEPT_BYTES: Final = MAX_FRAME_BYTES
 """A larger message is not kept in its dead letter; its size and origin are."""
@@ -96,3 +97,12 @@ class EncodeDeadLetters(beam.DoFn):
         """One message a letter."""
         job_metrics(self._job).count("dead_letters", reason=element.reason)
         return [Outgoing(letter_key(element), encode(element))]
+
+
+def send_dead_letters(letters: Any, bootstrap: str, job: str) -> None:
+    """The end of every job's PCollection of DeadLetters: encoded, counted, sent."""
+    _ = (
+        letters
+        | "EncodeDead" >> beam.ParDo(EncodeDeadLetters(job))
+        | "DeadLetters" >> beam.ParDo(WriteToKafka(bootstrap, DEAD_LETTERS, job))
+    )

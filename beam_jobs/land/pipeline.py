@@ -14,9 +14,8 @@ from typing import Any, Final, NamedTuple
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_jobs.dead_letters import EncodeDeadLetters
+from beam_jobs.dead_letters import send_dead_letters
 from beam_jobs.decode import DEAD, decode_records
-from beam_jobs.io.sink import WriteToKafka
 from beam_jobs.io.source import ReadFromKafka, shards_of
 from beam_jobs.land.options import LandOptions
 from beam_jobs.land.transforms import JOB, CommitGroups, StageRecords
@@ -93,9 +92,5 @@ def build_pipeline(pipeline: Any, options: PipelineOptions) -> LandOutputs:
         >> beam.ParDo(CommitGroups(own.lake_config, starts, own.commit_s, own.commit_rows))
     )
     letters = dead | "AllDead" >> beam.Flatten()
-    _ = (
-        letters
-        | "EncodeDead" >> beam.ParDo(EncodeDeadLetters(JOB))
-        | "DeadLetters" >> beam.ParDo(WriteToKafka(job.bootstrap, DEAD_LETTERS, JOB))
-    )
+    send_dead_letters(letters, job.bootstrap, JOB)
     return LandOutputs(committed, letters)

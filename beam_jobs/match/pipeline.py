@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_jobs.dead_letters import EncodeDeadLetters
+from beam_jobs.dead_letters import send_dead_letters
 from beam_jobs.decode import DEAD, decode_records
 from beam_jobs.io.sink import WriteToKafka
 from beam_jobs.io.source import ReadFromKafka, shards_of
@@ -63,9 +63,5 @@ def build_pipeline(pipeline: Any, options: PipelineOptions) -> MatchOutputs:
         | "EncodeHits" >> beam.Map(encode_hit)
         | "Hits" >> beam.ParDo(WriteToKafka(job.bootstrap, HITS, JOB))
     )
-    _ = (
-        outputs.dead
-        | "EncodeDead" >> beam.ParDo(EncodeDeadLetters(JOB))
-        | "DeadLetters" >> beam.ParDo(WriteToKafka(job.bootstrap, DEAD_LETTERS, JOB))
-    )
+    send_dead_letters(outputs.dead, job.bootstrap, JOB)
     return outputs

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_jobs.dead_letters import EncodeDeadLetters
+from beam_jobs.dead_letters import send_dead_letters
 from beam_jobs.decode import DEAD
 from beam_jobs.io.sink import WriteToKafka
 from beam_jobs.io.source import ReadFromKafka, shards_of
@@ -89,9 +89,5 @@ def build_pipeline(pipeline: Any, options: PipelineOptions) -> RecogniseOutputs:
         | "EncodeReads" >> beam.Map(encode_read)
         | "Reads" >> beam.ParDo(WriteToKafka(job.bootstrap, READS, JOB))
     )
-    _ = (
-        outputs.dead
-        | "EncodeDead" >> beam.ParDo(EncodeDeadLetters(JOB))
-        | "DeadLetters" >> beam.ParDo(WriteToKafka(job.bootstrap, DEAD_LETTERS, JOB))
-    )
+    send_dead_letters(outputs.dead, job.bootstrap, JOB)
     return outputs
