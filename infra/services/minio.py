@@ -1,9 +1,14 @@
-"""The MinIO object store: the lake's files in the full profile."""
+"""The MinIO object store: the lake's files in the full profile.
+
+Two users: the root user, who writes, and a reader for those who only ask (DuckDB's look-ups,
+Trino). Whatever gets past a query engine then still cannot change a file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alpr.errors import Unavailable
 from infra.preflight import LOOPBACK, PortClaim
@@ -14,12 +19,31 @@ from infra.services.secrets import read_or_make
 from infra.services.service import Service
 from infra.settings import Settings
 
+if TYPE_CHECKING:
+    from minio import MinioAdmin
+
 BUCKET = "lake"
 _ROOT_USER = "platelake"
+_READER = "platelake-reader"
+_READER_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetBucketLocation", "s3:ListBucket"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}"],
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetObject"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}/*"],
+        },
+    ],
+}
 
 
 class Minio(Service):
-    """The server with one bucket, `lake`, and generated credentials."""
+    """The server with one bucket, `lake`, its owner and its reader, with generated credentials."""
 
     name = "MinIO"
 
@@ -61,14 +85,24 @@ class Minio(Service):
         return self._settings.secrets_dir / "minio-password"
 
     @property
+    def reader_user_file(self) -> Path:
+        """Holds the access key of the user who may read and list the bucket, and nothing else."""
+        return self._settings.secrets_dir / "minio-reader-user"
+
+    @property
+    def reader_password_file(self) -> Path:
+        """Holds the reader's secret key."""
+        return self._settings.secrets_dir / "minio-reader-password"
+
+    @property
     def data_dir(self) -> Path:
         """Where objects lie on disk."""
         return self._settings.data_dir / "minio"
 
     def start(self) -> bool:
-        """Start it and make the bucket; raises what `ManagedProcess.start` does."""
+        """Start it, make bucket and reader; raises what `ManagedProcess.start` does."""
         started = super().start()
-        self._make_bucket()
+        self._prepare()
         return started
 
     def _command(self) -> Command:
@@ -98,26 +132,39 @@ class Minio(Service):
             },
         )
 
-    def _make_bucket(self) -> None:
+    def _prepare(self) -> None:
         import minio
         import urllib3
+        from minio.credentials.providers import StaticProvider
 
-        http = urllib3.PoolManager(timeout=10.0, retries=3)
-        client = minio.Minio(
-            endpoint=f"{LOOPBACK}:{self._settings.ports.minio}",
-            access_key=self.user_file.read_text("ascii"),
-            secret_key=self.password_file.read_text("ascii"),
-            secure=False,
-            http_client=http,
+        host = f"{LOOPBACK}:{self._settings.ports.minio}"
+        root = StaticProvider(
+            self.user_file.read_text("ascii"), self.password_file.read_text("ascii")
         )
+        http = urllib3.PoolManager(timeout=10.0, retries=3)
+        client = minio.Minio(endpoint=host, credentials=root, secure=False, http_client=http)
+        admin = minio.MinioAdmin(endpoint=host, credentials=root, secure=False, http_client=http)
         try:
             if not client.bucket_exists(bucket_name=BUCKET):
                 client.make_bucket(bucket_name=BUCKET)
-        except (minio.error.MinioException, urllib3.exceptions.HTTPError) as error:
+            self._make_reader(admin)
+        except (
+            minio.error.MinioException,
+            minio.error.MinioAdminException,
+            urllib3.exceptions.HTTPError,
+        ) as error:
             raise Unavailable(
-                f"MinIO at {self.endpoint} would not make the bucket {BUCKET}: {error}. If it "
-                f"refuses the keys, {self._settings.secrets_dir} and {self.data_dir} are not of "
-                "the same installation"
+                f"MinIO at {self.endpoint} would not make the bucket {BUCKET} and its reader: "
+                f"{error}. If it refuses the keys, {self._settings.secrets_dir} and "
+                f"{self.data_dir} are not of the same installation"
             ) from error
         finally:
             http.clear()
+
+    def _make_reader(self, admin: MinioAdmin) -> None:
+        """Make the reader, or set it right: its rights and its key are what is said here."""
+        folder = self._settings.secrets_dir
+        user = read_or_make(folder, self.reader_user_file.name, make=_READER)
+        admin.policy_add(policy_name=_READER, policy=_READER_POLICY)
+        admin.user_add(user, read_or_make(folder, self.reader_password_file.name))
+        admin.policy_set(_READER, user=user)

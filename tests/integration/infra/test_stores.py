@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import minio
@@ -63,6 +64,52 @@ def test_minio_keeps_objects_over_a_crash(stack: Stack) -> None:
         http.clear()
         assert service.stop()
     finally:
+        service.stop()
+
+
+def test_the_reader_reads_the_lake_and_can_do_nothing_else(stack: Stack) -> None:
+    service = stack.minio
+    http = urllib3.PoolManager(timeout=10.0)
+
+    def client(user: Path, password: Path) -> minio.Minio:
+        return minio.Minio(
+            endpoint=service.endpoint.removeprefix("http://"),
+            access_key=user.read_text(),
+            secret_key=password.read_text(),
+            secure=False,
+            http_client=http,
+        )
+
+    def content(of: minio.Minio) -> bytes:
+        return bytes(of.get_object(BUCKET, "a/b").data)
+
+    try:
+        service.start()
+        service.start()  # making the reader again changes nothing
+        owner = client(service.user_file, service.password_file)
+        owner.put_object(BUCKET, "a/b", io.BytesIO(b"content"), 7)
+        owner.make_bucket("other")
+        owner.put_object("other", "a", io.BytesIO(b"content"), 7)
+        reader = client(service.reader_user_file, service.reader_password_file)
+        assert content(reader) == b"content"
+        assert [item.object_name for item in reader.list_objects(BUCKET, recursive=True)] == ["a/b"]
+        refused: list[Callable[[], object]] = [
+            lambda: reader.put_object(BUCKET, "a/b", io.BytesIO(b"changed"), 7),
+            lambda: reader.put_object(BUCKET, "a/c", io.BytesIO(b"new"), 3),
+            lambda: reader.remove_object(BUCKET, "a/b"),
+            lambda: reader.get_object("other", "a"),
+            lambda: list(reader.list_objects("other")),
+            lambda: reader.remove_bucket(BUCKET),
+            lambda: reader.make_bucket("third"),
+        ]
+        for attempt in refused:
+            with pytest.raises(minio.error.S3Error, match="AccessDenied"):
+                attempt()
+        assert content(owner) == b"content"
+        assert service.reader_password_file.stat().st_mode & 0o777 == 0o600
+        assert_no_secret_is_visible(stack, service.processes[0].pid)
+    finally:
+        http.clear()
         service.stop()
 
 
