@@ -21,13 +21,15 @@ class BadInput(PlatelakeError):
     """One piece of input is wrong.
 
     `reason` is a short stable code (lower case, hyphens) for counting;
-    `detail` explains this one case and holds no plate text.
+    `detail` explains this one case and holds no plate text. `keep_message` is False where
+    the message may not be stored anywhere, not even among the dead letters.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)  # both in args, so that it survives pickling
+    def __init__(self, reason: str, detail: str, keep_message: bool = True) -> None:
+        super().__init__(reason, detail, keep_message)  # all in args, so that it survives pickling
         self.reason = reason
         self.detail = detail
+        self.keep_message = keep_message
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"

@@ -66,7 +66,8 @@ class DeadLetterBudget:
 def dead_letter(job: str, batch: Batch, index: int, error: BadInput, at: datetime) -> DeadLetter:
     """The dead letter of the batch's message at `index`."""
     value, key = batch.values[index], batch.keys[index]
-    kept = value if value is not None and len(value) <= MAX_KEPT_BYTES else None
+    fits = error.keep_message and value is not None and len(value) <= MAX_KEPT_BYTES
+    kept = value if fits else None
     return DeadLetter(
         reason=error.reason,
         detail=error.detail[:1000],

@@ -29,6 +29,7 @@ CounterName = Literal[
     "hits_repeated",  # hits already sent by this worker (a replay), not sent again
     "hits_cooled",  # hits inside their cool-down, sent without sounding
     "rows_replayed",  # rows the lake already had by (partition, offset)
+    "rows_expired",  # rows whose day was purged before they could be committed
     "rows_duplicate",  # rows the lake already had by id
     "commits",  # lake commits
     "commit_conflicts",  # lake commits tried again because another writer was first
@@ -57,6 +58,7 @@ _LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     "commits": ("table",),
     "commit_conflicts": ("table",),
     "rows_replayed": ("table",),
+    "rows_expired": ("table",),
     "rows_duplicate": ("table",),
     "frame_seconds": ("outcome",),
 }

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.manifest import DataFile
 
-from alpr.errors import Corrupt
+from alpr.errors import ConfigurationError, Corrupt
 from catalog.files import live_files, partition_of, read_rows
 from catalog.idindex import Ids, id_bytes
 from catalog.images import ImageRef, read_image
 from catalog.lake import Lake
 from catalog.offsets import read_offsets
-from catalog.parquet import DAY_MICROS, Partition
+from catalog.parquet import Partition
+from catalog.rows import local_days
 from catalog.schemas import READS, TABLES
 from catalog.sweep import orphans
 
@@ -71,7 +72,7 @@ def check_table(
             except Corrupt as error:
                 problems.append(str(error))
                 continue
-            problems += _wrong_rows(file, data)
+            problems += _wrong_rows(lake, file, data)
             ids.append(found)
             rows += data.num_rows
             refs += _refs(data)
@@ -97,20 +98,26 @@ def check_table(
 
 def _read(lake: Lake, table_name: str, file: DataFile) -> tuple[Ids, pa.Table]:
     definition = TABLES[table_name]
-    columns = [definition.id_column, "captured_at", "retention_class"]
+    columns = [definition.id_column, "captured_at", "captured_on", "retention_class"]
     if definition is READS:
         columns += _IMAGES
     data = read_rows(lake, file.file_path, columns)
     return Ids.of(id_bytes(data[definition.id_column])), data
 
 
-def _wrong_rows(file: DataFile, data: pa.Table) -> Iterator[str]:
+def _wrong_rows(lake: Lake, file: DataFile, data: pa.Table) -> Iterator[str]:
     if data.num_rows != file.record_count:
         yield f"{file.file_path}: {data.num_rows} rows, the catalogue says {file.record_count}"
     partition: Partition = partition_of(file)
-    days = data["captured_at"].cast(pa.int64()).to_numpy() // DAY_MICROS
-    strangers = int((days != partition.day).sum())
-    strangers += pc.sum(pc.not_equal(data["retention_class"], partition.retention_class)).as_py()
+    classes = data["retention_class"].combine_chunks()
+    strangers = pc.sum(pc.not_equal(classes, partition.retention_class)).as_py()
+    strangers += pc.sum(pc.not_equal(data["captured_on"], partition.date)).as_py()
+    try:
+        days = local_days(data["captured_at"].combine_chunks(), classes, lake.retention.zone_of)
+    except ConfigurationError as error:
+        yield f"{file.file_path}: {error}"
+    else:
+        strangers += pc.sum(pc.not_equal(days, data["captured_on"])).as_py()
     if strangers:
         yield f"{file.file_path}: {strangers} rows do not belong into {partition.folder}"
 

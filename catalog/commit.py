@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 from pyiceberg.table import Table, Transaction
 
 from alpr.errors import Corrupt, Fenced
+from catalog.cutoffs import is_cut_off, read_cutoffs
 from catalog.files import live_files, read_rows
 from catalog.idindex import IdIndex, Ids, id_bytes
 from catalog.lake import Lake
@@ -48,10 +49,10 @@ from catalog.swap import Change, Summary, Swapped, head, operations_since, swap
 log = logging.getLogger(__name__)
 
 EPOCH = "platelake.epoch"
-APPEND, COMPACT, FENCE, OFFSETS = "append", "compact", "fence", "offsets"
+APPEND, COMPACT, FENCE, OFFSETS, PURGE = "append", "compact", "fence", "offsets", "purge"
 
-_SAME_IDS = {COMPACT, FENCE, OFFSETS}
-"""Operations after which a table holds the same ids as before."""
+_SAME_IDS = {COMPACT, FENCE, OFFSETS, PURGE}
+"""Operations after which a table holds the same ids as before, of days that it may hold."""
 
 _TRUSTED_AGE = timedelta(hours=1)
 """Files staged longer ago may have been swept as orphans (see `catalog.sweep`): look first."""
@@ -64,12 +65,14 @@ class CommitResult:
     """What one commit did.
 
     `rows` came in; `replayed` were dropped because their offsets were committed already,
-    `duplicates` because their id was. `rewritten` files were replaced by ones without such
-    rows. `snapshot_id` is None if there was nothing to change. `offsets`: next per source.
+    `expired` because their day has been purged, `duplicates` because their id was there.
+    `rewritten` files were replaced by ones without such rows. `snapshot_id` is None if there
+    was nothing to change. `offsets`: next per source.
     """
 
     rows: int
     replayed: int
+    expired: int
     duplicates: int
     files: int
     rewritten: int
@@ -85,6 +88,7 @@ class _Plan:
     files: list[ParquetFile] = field(default_factory=list)
     rows: int = 0
     replayed: int = 0
+    expired: int = 0
     duplicates: int = 0
     rewritten: int = 0
     ids: dict[int, Ids] = field(default_factory=dict)
@@ -161,6 +165,7 @@ class Committer:
         return CommitResult(
             rows=plan.rows,
             replayed=plan.replayed,
+            expired=plan.expired,
             duplicates=plan.duplicates,
             files=len(plan.files),
             rewritten=plan.rewritten,
@@ -232,6 +237,7 @@ class Committer:
         rewritten: dict[tuple[str, bytes], ParquetFile],
     ) -> _Plan:
         offsets = read_offsets(table)
+        cutoffs = read_cutoffs(table)
         ready, waiting = contiguous(groups, offsets)
         plan = _Plan(offsets=offsets)
         kept: list[tuple[StagedFile, Mask]] = []
@@ -242,6 +248,9 @@ class Committer:
                     self._require(staged)
                 plan.rows += staged.file.rows
                 plan.replayed += int(len(mask) - mask.sum())
+                if is_cut_off(staged.file.partition, cutoffs):
+                    plan.expired += int(mask.sum())
+                    continue
                 kept.append((staged, mask))
             advance(offsets, group)
         if waiting:

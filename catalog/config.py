@@ -13,7 +13,9 @@ from alpr.errors import ConfigurationError
 _CATALOG_SCHEMES = ("sqlite:///", "postgresql+psycopg2://")
 _WAREHOUSE_SCHEMES = ("file", "s3")
 _S3_KEYS = frozenset({"endpoint", "region", "access_key_file", "secret_key_file"})
-_KEYS = frozenset({"catalog_name", "catalog_uri", "catalog_password_file", "warehouse", "s3"})
+_KEYS = frozenset(
+    {"catalog_name", "catalog_uri", "catalog_password_file", "warehouse", "retention_file", "s3"}
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class LakeConfig:
 
     `catalog_uri`: sqlite:////abs/path/catalog.db or postgresql+psycopg2://USER@HOST:PORT/DB
     (its password in `catalog_password_file`, never in the address).
+    `retention_file`: which agency follows which policy (`catalog.policies`); None: all the
+    neutral one.
     `warehouse`: file:///abs/path or s3://BUCKET/PREFIX (then `s3` says where the store is).
     """
 
@@ -67,6 +71,7 @@ class LakeConfig:
     catalog_password_file: Path | None = None
     s3: S3Config | None = None
     catalog_name: str = "platelake"
+    retention_file: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.catalog_uri.startswith(_CATALOG_SCHEMES):
@@ -115,6 +120,7 @@ class LakeConfig:
             warehouse=fields["warehouse"],
             catalog_password_file=_optional_path(fields.get("catalog_password_file")),
             catalog_name=fields.get("catalog_name", "platelake"),
+            retention_file=_optional_path(fields.get("retention_file")),
             s3=None if s3 is None else _load_s3(path, s3),
         )
 
@@ -127,6 +133,8 @@ class LakeConfig:
         ]
         if self.catalog_password_file is not None:
             lines.append(_line("catalog_password_file", str(self.catalog_password_file)))
+        if self.retention_file is not None:
+            lines.append(_line("retention_file", str(self.retention_file)))
         if self.s3 is not None:
             lines += [
                 "",

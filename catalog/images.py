@@ -67,7 +67,7 @@ class PackWriter:
         self._open: dict[tuple[str, date], _Pack] = {}
 
     def add(self, image: bytes, retention_class: str, day: date) -> ImageRef:
-        """Put one image into the pack of its class and day (of capture, UTC).
+        """Put one image into the pack of its class and local day of capture.
 
         Raises BadInput for an empty image, Unavailable if a full pack cannot be written.
         """

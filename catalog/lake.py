@@ -15,7 +15,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from alpr.errors import ConfigurationError, Unavailable
+from alpr.retention import Retention
 from catalog.config import LakeConfig, read_secret
+from catalog.policies import load_retention
 from catalog.schemas import NAMESPACE, ORDER, PARTITIONING, PROPERTIES, TABLES
 from catalog.store import CONNECT_SECONDS, REQUEST_SECONDS, Store, open_store
 
@@ -32,6 +34,11 @@ class Lake:
     def store(self) -> Store:
         """The bytes."""
         return open_store(self.config.s3)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """How long its records are kept; ConfigurationError if the policies are not usable."""
+        return load_retention(self.config.retention_file)
 
     @cached_property
     def catalog(self) -> SqlCatalog:

@@ -20,14 +20,13 @@ ROW_GROUP_ROWS = 32_768
 STAGED_LEVEL, COMPACTED_LEVEL = 1, 3
 """zstd levels: a staged file lives for minutes, a compacted one for months."""
 
-DAY_MICROS = 86_400_000_000
-
 # Few distinct values: a dictionary shrinks them. Ids, plates and offsets are (nearly) all
 # distinct; for them a dictionary costs time and gives nothing.
 _DICTIONARY = frozenset(
     {
         *("agency", "camera", "retention_class", "state", "source", "source_version", "frames"),
         *("schema_version", "source_topic", "source_partition", "landed_at", "state_confidence"),
+        "captured_on",
         *("list_version", "entry_id", "entry_plate", "entry_state", "category", "priority"),
         *("match", "state_match", "crop.pack", "overview.pack"),
     }
@@ -36,7 +35,7 @@ _DICTIONARY = frozenset(
 
 @dataclass(frozen=True, order=True)
 class Partition:
-    """One partition of a table: days since 1970-01-01 (UTC) and retention class."""
+    """One partition of a table: local day of capture, in days since 1970-01-01, and its class."""
 
     day: int
     retention_class: str
@@ -49,7 +48,7 @@ class Partition:
     @property
     def folder(self) -> str:
         """The partition's folder below the table's location."""
-        return f"data/captured_day={self.date}/retention_class={self.retention_class}"
+        return f"data/captured_on={self.date}/retention_class={self.retention_class}"
 
     @property
     def record(self) -> Record:

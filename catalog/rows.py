@@ -6,7 +6,7 @@ own conversion from lists beats NumPy for text, numbers and aware times alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -14,15 +14,22 @@ from operator import attrgetter
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from alpr.records import Hit, Read
 from catalog.images import ImageRef
 from catalog.schemas import HITS, READS
 
 Integers = Sequence[int] | npt.NDArray[np.int64]
+ZoneOf = Callable[[str], str]
+"""The time zone of a retention class, by its name."""
 
 _READS = READS.arrow
 _HITS = HITS.arrow
+
+
+def _utc(_: str) -> str:
+    return "UTC"
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,15 @@ class Images:
 
 
 def reads_to_arrow(
-    reads: Sequence[Read], origin: Origin, landed_at: datetime, images: Images | None = None
+    reads: Sequence[Read],
+    origin: Origin,
+    landed_at: datetime,
+    images: Images | None = None,
+    zone_of: ZoneOf = _utc,
 ) -> pa.Table:
     """Rows of table `reads`, in the order given. `images` None: no read has any."""
     special = _provenance(_READS, origin, landed_at, len(reads))
+    special |= _when(reads, zone_of)
     special["candidates"] = _candidates(reads)
     special["crop"] = _refs(_READS.field("crop").type, images.crops if images else None, len(reads))
     special["overview"] = _refs(
@@ -58,9 +70,42 @@ def reads_to_arrow(
     return _table(_READS, reads, special)
 
 
-def hits_to_arrow(hits: Sequence[Hit], origin: Origin, landed_at: datetime) -> pa.Table:
+def hits_to_arrow(
+    hits: Sequence[Hit], origin: Origin, landed_at: datetime, zone_of: ZoneOf = _utc
+) -> pa.Table:
     """Rows of table `hits`, in the order given."""
-    return _table(_HITS, hits, _provenance(_HITS, origin, landed_at, len(hits)))
+    special = _provenance(_HITS, origin, landed_at, len(hits)) | _when(hits, zone_of)
+    return _table(_HITS, hits, special)
+
+
+def local_days(captured_at: pa.Array, classes: pa.Array, zone_of: ZoneOf) -> pa.Array:
+    """The calendar day (date32) of each moment in the time zone of its retention class.
+
+    Both arrays have the same length and no nulls. Raises what `zone_of` raises.
+    """
+    zones = {name: zone_of(name) for name in pc.unique(classes).to_pylist()}
+    days = [_days(captured_at, zone) for zone in sorted(set(zones.values()))]
+    if len(days) == 1:
+        return days[0]
+    order = {zone: place for place, zone in enumerate(sorted(set(zones.values())))}
+    names = classes.dictionary_encode()
+    places = pa.array([order[zones[name]] for name in names.dictionary.to_pylist()], pa.int64())
+    return pc.choose(places.take(names.indices), *days) if days else pa.array([], pa.date32())
+
+
+def _days(captured_at: pa.Array, zone: str) -> pa.Array:
+    local = pc.local_timestamp(captured_at.cast(pa.timestamp("us", zone)))
+    return pc.floor_temporal(local, unit="day").cast(pa.date32())
+
+
+def _when(records: Sequence[Read] | Sequence[Hit], zone_of: ZoneOf) -> dict[str, pa.Array]:
+    captured_at = pa.array([r.captured_at for r in records], _READS.field("captured_at").type)
+    classes = pa.array([r.retention_class for r in records], pa.large_string())
+    return {
+        "captured_at": captured_at,
+        "retention_class": classes,
+        "captured_on": local_days(captured_at, classes, zone_of),
+    }
 
 
 def _table(

@@ -13,9 +13,10 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
-from pyiceberg.transforms import DayTransform, IdentityTransform
+from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import (
     BooleanType,
+    DateType,
     DoubleType,
     IcebergType,
     IntegerType,
@@ -29,13 +30,13 @@ from pyiceberg.types import (
 
 NAMESPACE = "alpr"
 
-CAPTURED, CLASS, PLATE = 4, 6, 8
+CAPTURED, DAY, CLASS, PLATE = 4, 5, 7, 9
 """Field ids that code refers to; the same in every table.
 
 Iceberg numbers a new table's fields itself, top level first: the ids below are those it gives.
 """
 
-PARTITION_DAY, PARTITION_CLASS = "captured_day", "retention_class"
+PARTITION_DAY, PARTITION_CLASS = "captured_on", "retention_class"
 
 SORTED = 1
 """Sort order id of a file that compaction wrote: by plate, then time of capture."""
@@ -88,7 +89,7 @@ def _image(first: int) -> StructType:
     )
 
 
-_CANDIDATE = StructType(_field(28, "plate", StringType()), _field(29, "score", DoubleType()))
+_CANDIDATE = StructType(_field(29, "plate", StringType()), _field(30, "score", DoubleType()))
 
 READS = TableDef(
     "reads",
@@ -97,28 +98,29 @@ READS = TableDef(
         _field(2, "agency", StringType()),
         _field(3, "camera", StringType()),
         _field(CAPTURED, "captured_at", TimestamptzType()),
-        _field(5, "received_at", TimestamptzType()),
+        _field(DAY, "captured_on", DateType()),
+        _field(6, "received_at", TimestamptzType()),
         _field(CLASS, "retention_class", StringType()),
-        _field(7, "confidence", DoubleType()),
+        _field(8, "confidence", DoubleType()),
         _field(PLATE, "plate", StringType()),
-        _field(9, "plate_raw", StringType()),
-        _field(10, "state", StringType(), required=False),
-        _field(11, "state_confidence", DoubleType(), required=False),
-        _field(12, "candidates", ListType(27, _CANDIDATE, element_required=True)),
-        _field(13, "latitude", DoubleType(), required=False),
-        _field(14, "longitude", DoubleType(), required=False),
-        _field(15, "heading", DoubleType(), required=False),
-        _field(16, "source", StringType()),
-        _field(17, "source_version", StringType()),
-        _field(18, "source_id", StringType()),
-        _field(19, "frames", IntegerType()),
-        _field(20, "crop", _image(30), required=False),
-        _field(21, "overview", _image(33), required=False),
-        _field(22, "schema_version", IntegerType()),
-        _field(23, "source_topic", StringType()),
-        _field(24, "source_partition", IntegerType()),
-        _field(25, "source_offset", LongType()),
-        _field(26, "landed_at", TimestamptzType()),
+        _field(10, "plate_raw", StringType()),
+        _field(11, "state", StringType(), required=False),
+        _field(12, "state_confidence", DoubleType(), required=False),
+        _field(13, "candidates", ListType(28, _CANDIDATE, element_required=True)),
+        _field(14, "latitude", DoubleType(), required=False),
+        _field(15, "longitude", DoubleType(), required=False),
+        _field(16, "heading", DoubleType(), required=False),
+        _field(17, "source", StringType()),
+        _field(18, "source_version", StringType()),
+        _field(19, "source_id", StringType()),
+        _field(20, "frames", IntegerType()),
+        _field(21, "crop", _image(31), required=False),
+        _field(22, "overview", _image(34), required=False),
+        _field(23, "schema_version", IntegerType()),
+        _field(24, "source_topic", StringType()),
+        _field(25, "source_partition", IntegerType()),
+        _field(26, "source_offset", LongType()),
+        _field(27, "landed_at", TimestamptzType()),
     ),
     "read_id",
 )
@@ -130,29 +132,30 @@ HITS = TableDef(
         _field(2, "agency", StringType()),
         _field(3, "camera", StringType()),
         _field(CAPTURED, "captured_at", TimestamptzType()),
-        _field(5, "matched_at", TimestamptzType()),
+        _field(DAY, "captured_on", DateType()),
+        _field(6, "matched_at", TimestamptzType()),
         _field(CLASS, "retention_class", StringType()),
-        _field(7, "confidence", DoubleType()),
+        _field(8, "confidence", DoubleType()),
         _field(PLATE, "plate", StringType()),
-        _field(9, "state", StringType(), required=False),
-        _field(10, "read_id", StringType()),
-        _field(11, "entry_id", StringType()),
-        _field(12, "list_version", StringType()),
-        _field(13, "entry_plate", StringType()),
-        _field(14, "entry_state", StringType(), required=False),
-        _field(15, "category", StringType()),
-        _field(16, "priority", IntegerType()),
-        _field(17, "match", StringType()),
-        _field(18, "state_match", StringType()),
-        _field(19, "alert", BooleanType()),
-        _field(20, "latitude", DoubleType(), required=False),
-        _field(21, "longitude", DoubleType(), required=False),
-        _field(22, "heading", DoubleType(), required=False),
-        _field(23, "schema_version", IntegerType()),
-        _field(24, "source_topic", StringType()),
-        _field(25, "source_partition", IntegerType()),
-        _field(26, "source_offset", LongType()),
-        _field(27, "landed_at", TimestamptzType()),
+        _field(10, "state", StringType(), required=False),
+        _field(11, "read_id", StringType()),
+        _field(12, "entry_id", StringType()),
+        _field(13, "list_version", StringType()),
+        _field(14, "entry_plate", StringType()),
+        _field(15, "entry_state", StringType(), required=False),
+        _field(16, "category", StringType()),
+        _field(17, "priority", IntegerType()),
+        _field(18, "match", StringType()),
+        _field(19, "state_match", StringType()),
+        _field(20, "alert", BooleanType()),
+        _field(21, "latitude", DoubleType(), required=False),
+        _field(22, "longitude", DoubleType(), required=False),
+        _field(23, "heading", DoubleType(), required=False),
+        _field(24, "schema_version", IntegerType()),
+        _field(25, "source_topic", StringType()),
+        _field(26, "source_partition", IntegerType()),
+        _field(27, "source_offset", LongType()),
+        _field(28, "landed_at", TimestamptzType()),
     ),
     "hit_id",
 )
@@ -160,10 +163,14 @@ HITS = TableDef(
 TABLES = {table.name: table for table in (READS, HITS)}
 
 PARTITIONING = PartitionSpec(
-    PartitionField(CAPTURED, 1000, DayTransform(), PARTITION_DAY),
+    PartitionField(DAY, 1000, IdentityTransform(), PARTITION_DAY),
     PartitionField(CLASS, 1001, IdentityTransform(), PARTITION_CLASS),
 )
-"""By day of capture (UTC) and retention class: what expires together lies together."""
+"""By local day of capture and retention class: what ends at the same instant lies together.
+
+The day is the calendar day in the class's time zone (`alpr.retention`), not Iceberg's day
+transform, which knows only UTC: the rows of one UTC day would end at two local midnights.
+"""
 
 ORDER = SortOrder(
     *(

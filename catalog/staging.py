@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,6 @@ from catalog.idindex import id_bytes
 from catalog.images import ImageRef, PackWriter
 from catalog.lake import Lake
 from catalog.parquet import (
-    DAY_MICROS,
     STAGED_LEVEL,
     ParquetFile,
     Partition,
@@ -92,7 +91,7 @@ def stage_reads(
     Raises Unavailable if the store fails: staging the batch again is harmless.
     """
     images = _store_images(lake, reads, new_name)
-    table = reads_to_arrow(reads, origin, landed_at, images)
+    table = reads_to_arrow(reads, origin, landed_at, images, lake.retention.zone_of)
     return stage_table(lake, READS, table, covered, landed_at, new_name)
 
 
@@ -105,7 +104,7 @@ def stage_hits(
     new_name: NewName = _uuid,
 ) -> StagedGroup:
     """Store the rows of a batch of hits, one file a partition of the table."""
-    table = hits_to_arrow(hits, origin, landed_at)
+    table = hits_to_arrow(hits, origin, landed_at, lake.retention.zone_of)
     return stage_table(lake, HITS, table, covered, landed_at, new_name)
 
 
@@ -117,7 +116,7 @@ def stage_table(
     staged_at: datetime,
     new_name: NewName = _uuid,
 ) -> StagedGroup:
-    """Split rows by (day, retention class) and store each part."""
+    """Split rows by (local day of capture, retention class) and store each part."""
     files = tuple(
         _store_rows(lake, definition, part, partition, new_name) for partition, part in split(table)
     )
@@ -128,7 +127,7 @@ def split(table: pa.Table) -> list[tuple[Partition, pa.Table]]:
     """The rows of each partition, in their order; nothing is copied if there is only one."""
     if table.num_rows == 0:
         return []
-    days = table["captured_at"].cast(pa.int64()).to_numpy() // DAY_MICROS
+    days = table["captured_on"].cast(pa.int32()).to_numpy().astype(np.int64)
     classes = table["retention_class"].combine_chunks().dictionary_encode()
     keys = days * len(classes.dictionary) + classes.indices.to_numpy()
     if (keys == keys[0]).all():
@@ -190,7 +189,8 @@ def _store_images(lake: Lake, reads: Sequence[Read], new_name: NewName) -> Image
     def add(read: Read, image: bytes | None) -> ImageRef | None:
         if not image:
             return None
-        return writer.add(image, read.retention_class, read.captured_at.astimezone(UTC).date())
+        day = lake.retention.named(read.retention_class).local_day(read.captured_at)
+        return writer.add(image, read.retention_class, day)
 
     images = Images(
         crops=[add(read, read.crop) for read in reads],

@@ -7,7 +7,7 @@ hits  ─▶ ReadFromKafka ─▶ DecodeRecords ─▶ StageRecords ─┴▶ by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_jobs.dead_letters import send_dead_letters
 from beam_jobs.decode import DEAD, decode_records
 from beam_jobs.io.source import ReadFromKafka, shards_of
+from beam_jobs.land.admit import AdmitHit, AdmitRead
 from beam_jobs.land.options import LandOptions
 from beam_jobs.land.transforms import JOB, CommitGroups, StageRecords
 from beam_jobs.options import JobOptions, require
@@ -25,12 +26,11 @@ from catalog.lake import Lake
 from catalog.offsets import Source, committed_offsets
 from catalog.schemas import HITS as HITS_TABLE
 from catalog.schemas import READS as READS_TABLE
-from ingest.codecs import decode_hit, decode_read
 from ingest.topics import DEAD_LETTERS, HITS, READS, beginning_offsets, partitions_of
 
-_TOPICS: Final[Mapping[str, tuple[str, Callable[[bytes | None], Any]]]] = {
-    READS_TABLE.name: (READS, decode_read),
-    HITS_TABLE.name: (HITS, decode_hit),
+_TOPICS: Final[Mapping[str, tuple[str, type[AdmitRead] | type[AdmitHit]]]] = {
+    READS_TABLE.name: (READS, AdmitRead),
+    HITS_TABLE.name: (HITS, AdmitHit),
 }
 
 
@@ -42,13 +42,17 @@ class LandOutputs(NamedTuple):
 
 
 def preflight(options: PipelineOptions) -> None:
-    """Reach topics, catalogue, store and tables. Raises Unavailable, ConfigurationError."""
+    """Reach topics, catalogue, store and tables, and read the policies.
+
+    Raises Unavailable, ConfigurationError.
+    """
     require(options, "bootstrap", "lake_config")
     bootstrap = options.view_as(JobOptions).bootstrap
     for topic in (READS, HITS, DEAD_LETTERS):
         partitions_of(bootstrap, topic)
     lake = Lake(LakeConfig.load(Path(options.view_as(LandOptions).lake_config)))
     try:
+        _ = lake.retention
         lake.check()
     finally:
         lake.close()
@@ -70,7 +74,7 @@ def build_pipeline(pipeline: Any, options: PipelineOptions) -> LandOutputs:
     finally:
         lake.close()
     staged, dead = [], []
-    for table, (topic, decode) in _TOPICS.items():
+    for table, (topic, admit) in _TOPICS.items():
         partitions = partitions_of(job.bootstrap, topic)
         source = job.source(
             JOB, topic, start_offsets={p: starts[table][Source(topic, p)] for p in partitions}
@@ -78,7 +82,9 @@ def build_pipeline(pipeline: Any, options: PipelineOptions) -> LandOutputs:
         batches = pipeline | f"Read-{topic}" >> ReadFromKafka(
             source, shards_of(topic, partitions, job.shards)
         )
-        decoded = batches | f"Decode-{topic}" >> decode_records(JOB, decode, job.dead_letter_limit)
+        decoded = batches | f"Decode-{topic}" >> decode_records(
+            JOB, admit(own.lake_config), job.dead_letter_limit
+        )
         staged.append(
             decoded.records
             | f"Stage-{table}"

@@ -187,9 +187,10 @@ class CommitGroups(beam.DoFn):
             metrics.count("commits", table=table)
             metrics.count("commit_conflicts", result.attempts - 1, table=table)
             metrics.count("rows_replayed", result.replayed, table=table)
+            metrics.count("rows_expired", result.expired, table=table)
             metrics.count("rows_duplicate", result.duplicates, table=table)
             metrics.observe("commit_seconds", result.seconds, table=table)
-            landed = result.rows - result.replayed - result.duplicates
+            landed = result.rows - result.replayed - result.expired - result.duplicates
             metrics.count("records_out", landed)
             yield landed
         waiting.clear()

@@ -16,6 +16,7 @@ from alpr.errors import Corrupt, Fenced, Unavailable
 from catalog.commit import Committer
 from catalog.compact import CompactionPolicy, compact
 from catalog.config import LakeConfig
+from catalog.cutoffs import as_properties
 from catalog.lake import Lake
 from catalog.offsets import OffsetGap, Source, committed_offsets, contiguous
 from catalog.swap import MAX_SNAPSHOTS
@@ -145,6 +146,20 @@ class LandingContract:
         result = committer(lake).commit([stage(lake, mixed)])
         assert result.files == 2
         assert lake.table("reads").scan("retention_class = 'toll'").to_arrow().num_rows == 5
+
+    def test_nothing_lands_before_the_cut_off_of_its_class(self, lake: Lake) -> None:
+        """A purge between staging and commit: the row would come back to a purged day."""
+        owner = committer(lake)
+        reads = make_reads(4, days_ago=2) + make_reads(4, first=4, days_ago=1)
+        other = make_reads(4, first=8, days_ago=2, retention_class="toll")
+        group = stage(lake, reads + other)
+        cutoff = as_properties({"default": (DAY - timedelta(days=1)).date()})
+        with lake.table("reads").transaction() as transaction:
+            transaction.set_properties(cutoff)
+        result = owner.commit([group])
+        assert (result.rows, result.expired, result.duplicates) == (12, 4, 0)
+        assert stored_ids(lake) == ids_of(reads[4:] + other)
+        assert owner.offsets == {READS_0: 12}
 
     def test_a_gap_is_refused_and_named(self, lake: Lake) -> None:
         owner = committer(lake)

@@ -9,6 +9,7 @@ from pyiceberg.table import Table
 
 from alpr.ids import hit_id, read_id
 from alpr.records import Candidate, Hit, Read
+from alpr.retention import Period, Retention, RetentionClass
 from catalog.config import LakeConfig
 from catalog.lake import Lake
 from catalog.rows import Origin
@@ -16,6 +17,24 @@ from catalog.staging import OffsetRange, StagedGroup, stage_hits, stage_reads
 
 DAY = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NOW = DAY + timedelta(hours=3)
+RETENTION = Retention(
+    {
+        "sample": tuple(
+            RetentionClass(
+                name, "sample", frozenset({"read", "hit"}), Period(days=days), zone, "§ 1", "a test"
+            )
+            for name, days, zone in (
+                ("default", 30, "UTC"),
+                ("toll", 21, "America/New_York"),
+                ("evidence", 365, "UTC"),
+            )
+        )
+    },
+    {},
+    "sample",
+)
+"""Classes that the sample reads may be in."""
+
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
 
 
@@ -94,6 +113,7 @@ def stage(
     lake: Lake, reads: Sequence[Read], first: int = 0, partition: int = 0, now: datetime = NOW
 ) -> StagedGroup:
     """A group of reads that had consecutive offsets from `first` on."""
+    lake.retention = RETENTION
     offsets = range(first, first + len(reads))
     covered = [OffsetRange("reads", partition, first, first + len(reads))]
     return stage_reads(lake, reads, Origin("reads", partition, offsets), covered, now)
@@ -101,6 +121,7 @@ def stage(
 
 def stage_hit_group(lake: Lake, hits: Sequence[Hit], first: int = 0) -> StagedGroup:
     """A group of hits that had consecutive offsets from `first` on."""
+    lake.retention = RETENTION
     offsets = range(first, first + len(hits))
     covered = [OffsetRange("hits", 0, first, first + len(hits))]
     return stage_hits(lake, hits, Origin("hits", 0, offsets), covered, NOW)

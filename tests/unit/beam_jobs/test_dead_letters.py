@@ -74,7 +74,8 @@ def test_a_dead_letter_says_what_came_from_where() -> None:
     batch = make_batch([b"{}", b"{"], first=40, partition=2, headers=[(), (("trace", b"1"),)])
     letter = dead_letter("match", batch, 1, ERROR, T0)
     assert (letter.topic, letter.partition, letter.offset) == ("reads", 2, 41)
-    assert (letter.reason, letter.detail, letter.job, letter.at) == (*ERROR.args, "match", T0)
+    assert (letter.reason, letter.detail) == (ERROR.reason, ERROR.detail)
+    assert (letter.job, letter.at) == ("match", T0)
     assert (letter.key, letter.value, letter.value_size) == (b"pd/cam-1", b"{", 1)
     assert letter.headers == (("trace", b"1"),)
 
@@ -88,6 +89,12 @@ def test_an_empty_message_and_a_header_without_a_value_make_a_dead_letter_too() 
 def test_a_value_too_large_is_not_kept_but_its_size_is() -> None:
     letter = dead_letter("match", make_batch([bytes(MAX_KEPT_BYTES + 1)]), 0, ERROR, T0)
     assert (letter.value, letter.value_size) == (None, MAX_KEPT_BYTES + 1)
+
+
+def test_a_message_that_may_not_be_kept_is_not_kept_among_the_dead_letters() -> None:
+    late = BadInput("past-retention", "too late", keep_message=False)
+    letter = dead_letter("land", make_batch([b'{"plate":"X"}']), 0, late, T0)
+    assert (letter.value, letter.value_size) == (None, 13)
 
 
 def test_the_key_is_where_the_message_lies_so_that_a_replay_sends_the_same() -> None:

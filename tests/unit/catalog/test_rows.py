@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alpr.errors import Unavailable
 from catalog.commit import Committer
@@ -16,9 +19,9 @@ from catalog.config import LakeConfig
 from catalog.files import live_files
 from catalog.images import ImageRef
 from catalog.lake import Lake
-from catalog.parquet import DAY_MICROS, ROW_GROUP_ROWS, encode
-from catalog.rows import Images, Origin, hits_to_arrow, reads_to_arrow
-from catalog.schemas import CAPTURED, HITS, READS
+from catalog.parquet import ROW_GROUP_ROWS, encode
+from catalog.rows import Images, Origin, hits_to_arrow, local_days, reads_to_arrow
+from catalog.schemas import CAPTURED, HITS, PLATE, READS
 from catalog.staging import OffsetRange, split
 from tests.contract.lake.samples import NOW, make_hit, make_read, make_reads, stage
 
@@ -53,6 +56,45 @@ def test_times_before_1970_fall_on_their_day() -> None:
     assert (partition.day, partition.date.isoformat()) == (-1, "1969-12-31")
 
 
+def test_the_day_is_the_calendar_day_where_the_class_applies() -> None:
+    """The last millisecond of a local day is on it, though Greenwich is a day further."""
+    zones = {"east": "America/New_York", "far": "Pacific/Kiritimati", "default": "UTC"}
+    last = datetime(2026, 11, 21, 4, 59, 59, 999000, tzinfo=UTC)
+    reads = [
+        msgspec.structs.replace(make_read(1), captured_at=moment, retention_class=name)
+        for name in zones
+        for moment in (last, last + timedelta(milliseconds=1))
+    ]
+    table = reads_to_arrow(reads, Origin("reads", 0, range(6)), NOW, zone_of=zones.__getitem__)
+    days = [day.day for day in table["captured_on"].to_pylist()]
+    assert days == [20, 21, 21, 21, 21, 21]
+    folders = [partition.folder for partition, _ in split(table)]
+    assert folders[0] == "data/captured_on=2026-11-20/retention_class=east"
+    assert len(folders) == 4
+
+
+def since_1970(micros: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(2**50), 2**51).map(since_1970),
+            st.sampled_from(["America/New_York", "Asia/Beirut", "America/Santiago", "UTC"]),
+        ),
+        max_size=20,
+    )
+)
+def test_local_days_are_those_of_the_calendar(moments: list[tuple[datetime, str]]) -> None:
+    """Arrow's time zones against Python's, over summer times that begin at midnight too."""
+    captured = pa.array([moment for moment, _ in moments], pa.timestamp("us", "UTC"))
+    zones = pa.array([zone for _, zone in moments], pa.large_string())
+    assert local_days(captured, zones, str).to_pylist() == [
+        moment.astimezone(ZoneInfo(zone)).date() for moment, zone in moments
+    ]
+
+
 def test_images_and_candidates_keep_their_rows() -> None:
     reads = make_reads(4)
     refs = [None, ImageRef("p", 16, 5), None, ImageRef("q", 99, 6)]
@@ -80,8 +122,7 @@ def test_split_keeps_every_row_in_order() -> None:
         offsets = rows["source_offset"].to_pylist()
         assert offsets == sorted(offsets)
         assert set(rows["retention_class"].to_pylist()) == {partition.retention_class}
-        days = {value // DAY_MICROS for value in rows["captured_at"].cast(pa.int64()).to_pylist()}
-        assert days == {partition.day}
+        assert set(rows["captured_on"].to_pylist()) == {partition.date}
     assert sorted(n for _, rows in parts for n in rows["source_offset"].to_pylist()) == list(
         range(50)
     )
@@ -95,7 +136,7 @@ def test_files_have_small_row_groups_and_field_ids() -> None:
     assert file.metadata.num_row_groups == 2
     assert file.metadata.row_group(0).num_rows == ROW_GROUP_ROWS
     plate = file.schema_arrow.field("plate")
-    assert plate.metadata[b"PARQUET:field_id"] == b"8"
+    assert plate.metadata[b"PARQUET:field_id"] == str(PLATE).encode()
     columns = [file.metadata.row_group(0).column(n) for n in range(file.metadata.num_columns)]
     encodings = {column.path_in_schema: column.encodings for column in columns}
     assert "RLE_DICTIONARY" in encodings["agency"]
