@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from alpr.errors import BadInput
+from alpr.errors import Refused
 from alpr.records import Hit, Read
 from alpr.retention import Kind, Retention, RetentionClass, midnight
 
@@ -39,8 +39,8 @@ class Admission:
     def check(self, kind: Kind, record: Read | Hit, source: str) -> RetentionClass:
         """The class of a record.
 
-        Raises BadInput: `unknown-retention-class`, or `past-retention` for a record captured
-        so long ago that the lake may not hold it any more; its message must not be kept either.
+        Raises BadInput (`unknown-retention-class`), or Refused (`past-retention`) for a record
+        captured so long ago that the lake may not hold it any more.
         """
         now = self._now()
         if self._looked is None or not timedelta(0) <= now - self._looked < _LOOK_AGAIN:
@@ -52,12 +52,11 @@ class Admission:
             known = self._known[key] = (found, midnight(found.cutoff(now), found.zone))
         found, oldest = known
         if record.captured_at < oldest:
-            raise BadInput(
+            raise Refused(
                 "past-retention",
                 f"class {found.name} keeps a {kind} for {found.keep} ({found.clause}), so it had "
                 f"to be captured at {oldest.isoformat()} or later: upload sooner, or "
                 "set the camera's clock",
-                keep_message=False,
             )
         return found
 

@@ -2,6 +2,7 @@
 
 PlatelakeError
 ├── BadInput            the data is wrong: dead-letter it, tell its sender; never retry
+│   └── Refused         policy keeps it out: tell its sender, and keep nothing of it
 ├── ConfigurationError  a setting, tool or resource is missing or wrong: an operator must act
 ├── Unavailable         a service does not answer now: wait and try again
 ├── Fenced              another owner has taken over: stop, touch nothing more
@@ -21,18 +22,23 @@ class BadInput(PlatelakeError):
     """One piece of input is wrong.
 
     `reason` is a short stable code (lower case, hyphens) for counting;
-    `detail` explains this one case and holds no plate text. `keep_message` is False where
-    the message may not be stored anywhere, not even among the dead letters.
+    `detail` explains this one case and holds no plate text.
     """
 
-    def __init__(self, reason: str, detail: str, keep_message: bool = True) -> None:
-        super().__init__(reason, detail, keep_message)  # all in args, so that it survives pickling
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)  # both in args, so that it survives pickling
         self.reason = reason
         self.detail = detail
-        self.keep_message = keep_message
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
+
+
+class Refused(BadInput):
+    """Nothing is wrong with it, but the platform may not have it.
+
+    It is no sign of a fault, so it does not count towards a job's limit of bad messages.
+    """
 
 
 class ConfigurationError(PlatelakeError):

@@ -70,7 +70,6 @@ def match(
             latitude=read.latitude,
             longitude=read.longitude,
             heading=read.heading,
-            retention_class=read.retention_class,
         )
 
 

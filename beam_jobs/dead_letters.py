@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import apache_beam as beam
 
-from alpr.errors import BadInput, ConfigurationError, PlatelakeError
+from alpr.errors import BadInput, ConfigurationError, PlatelakeError, Refused
 from alpr.records import DeadLetter
 from beam_jobs.io.sink import Outgoing, WriteToKafka
 from beam_jobs.io.source import Batch
@@ -66,8 +66,8 @@ class DeadLetterBudget:
 def dead_letter(job: str, batch: Batch, index: int, error: BadInput, at: datetime) -> DeadLetter:
     """The dead letter of the batch's message at `index`."""
     value, key = batch.values[index], batch.keys[index]
-    fits = error.keep_message and value is not None and len(value) <= MAX_KEPT_BYTES
-    kept = value if fits else None
+    fits = value is not None and len(value) <= MAX_KEPT_BYTES
+    kept = value if fits and not isinstance(error, Refused) else None
     return DeadLetter(
         reason=error.reason,
         detail=error.detail[:1000],

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from alpr.errors import BadInput
+from alpr.errors import BadInput, Refused
 from alpr.records import DeadLetter
 from beam_jobs.dead_letters import DeadLetterBudget, dead_letter
 from beam_jobs.io.coder import BatchCoder
@@ -73,17 +73,20 @@ class DecodeRecords(beam.DoFn):
         good: list[int] = []
         records: list[Any] = []
         dead: list[DeadLetter] = []
+        faults: list[str] = []
         for index, value in enumerate(element.values):
             try:
                 records.append(decode(value))
             except BadInput as error:
                 dead.append(dead_letter(self._job, element, index, error, self._now()))
+                if not isinstance(error, Refused):
+                    faults.append(error.reason)
             else:
                 good.append(index)
         for letter in dead:
             yield TaggedOutput(DEAD, letter)
         if self._budget is not None:
-            self._budget.spend(len(element.values), [letter.reason for letter in dead])
+            self._budget.spend(len(element.values), faults)
         whole = not dead
         yield Records(
             topic=element.topic,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from alpr.matching import STATE_CERTAIN, CoolDown, in_force, match, state_match
 from alpr.plates import match_key
 from alpr.records import Hit, HotlistEntry, Read
+from alpr.retention import AS_POLICY
 from tests.support.records import T0, at, make_entry, make_hit, make_read
 from tests.support.strategies import lookalike_plates
 
@@ -102,14 +103,19 @@ def test_every_entry_of_a_plate_gives_a_hit_of_its_own() -> None:
     assert len({hit.hit_id for hit in hits}) == 3
 
 
+def test_a_hit_leaves_its_retention_to_the_policy_whatever_its_read_asked_for() -> None:
+    (hit,) = hits_of(make_read(retention_class="parking"), make_entry())
+    assert hit.retention_class == AS_POLICY
+
+
 def test_a_hit_says_who_where_when_and_against_what() -> None:
-    read = make_read(latitude=38.5, longitude=-121.5, heading=90.0, retention_class="parking")
+    read = make_read(latitude=38.5, longitude=-121.5, heading=90.0)
     entry = make_entry(category="amber", priority=1)
     (hit,) = hits_of(read, entry)
     assert (hit.read_id, hit.entry_id, hit.list_version) == (read.read_id, entry.entry_id, "v1")
     assert (hit.captured_at, hit.matched_at) == (read.captured_at, at(2))
     assert (hit.latitude, hit.longitude, hit.heading) == (38.5, -121.5, 90.0)
-    assert (hit.category, hit.priority, hit.retention_class) == ("amber", 1, "parking")
+    assert (hit.category, hit.priority) == ("amber", 1)
     assert hit.alert
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from alpr.errors import BadInput, ConfigurationError
+from alpr.errors import BadInput, ConfigurationError, Refused
 from beam_jobs.dead_letters import (
     MAX_KEPT_BYTES,
     DeadLetterBudget,
@@ -92,7 +92,7 @@ def test_a_value_too_large_is_not_kept_but_its_size_is() -> None:
 
 
 def test_a_message_that_may_not_be_kept_is_not_kept_among_the_dead_letters() -> None:
-    late = BadInput("past-retention", "too late", keep_message=False)
+    late = Refused("past-retention", "too late")
     letter = dead_letter("land", make_batch([b'{"plate":"X"}']), 0, late, T0)
     assert (letter.value, letter.value_size) == (None, 13)
 

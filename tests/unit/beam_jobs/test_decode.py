@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from alpr.records import DeadLetter
+from alpr.errors import Refused
+from alpr.records import DeadLetter, Read
 from beam_jobs.dead_letters import TooManyDeadLetters
 from beam_jobs.decode import DecodeRecords, Records
 from ingest.codecs import decode_read, encode
@@ -53,6 +54,19 @@ def test_a_batch_without_a_good_message_still_covers_its_offsets() -> None:
 def test_too_many_bad_ones_fail_the_job() -> None:
     with pytest.raises(TooManyDeadLetters):
         decode([encode(READS[0])] * 90 + [b"{"] * 10, limit=0.05)
+
+
+def test_what_policy_refuses_is_told_but_fails_no_job() -> None:
+    """A patrol car uploaded a month at once: the job must go on for all the others."""
+
+    def refuse(_: bytes | None) -> Read:
+        raise Refused("past-retention", "too late")
+
+    dofn = DecodeRecords("land", refuse, 0.05, lambda: T0)
+    dofn.setup()
+    (records,), dead = split(dofn.process(make_batch([encode(READS[0])] * 100)))
+    assert (len(records.records), len(dead)) == (0, 100)
+    assert {(letter.reason, letter.value) for letter in dead} == {("past-retention", None)}
 
 
 def test_the_budget_is_the_workers_and_not_the_batchs() -> None:
