@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +12,9 @@ from alpr.errors import ConfigurationError
 
 _CATALOG_SCHEMES = ("sqlite:///", "postgresql+psycopg2://")
 _WAREHOUSE_SCHEMES = ("file", "s3")
-_S3_KEYS = frozenset({"endpoint", "region", "access_key_file", "secret_key_file"})
+_S3_NEEDED = frozenset({"endpoint", "access_key_file", "secret_key_file"})
+_S3_READER = frozenset({"reader_access_key_file", "reader_secret_key_file"})
+_S3_KEYS = _S3_NEEDED | _S3_READER | {"region"}
 _KEYS = frozenset(
     {"catalog_name", "catalog_uri", "catalog_password_file", "warehouse", "retention_file", "s3"}
 )
@@ -20,12 +22,17 @@ _KEYS = frozenset(
 
 @dataclass(frozen=True)
 class S3Config:
-    """An S3-compatible store. `endpoint` is a full address, such as http://127.0.0.1:9000."""
+    """An S3-compatible store. `endpoint` is a full address, such as http://127.0.0.1:9000.
+
+    The reader's keys, where there are any, are those of a user who cannot write.
+    """
 
     endpoint: str
     access_key_file: Path
     secret_key_file: Path
     region: str = "us-east-1"
+    reader_access_key_file: Path | None = None
+    reader_secret_key_file: Path | None = None
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.endpoint)
@@ -33,6 +40,21 @@ class S3Config:
             raise ConfigurationError(
                 f"s3.endpoint must look like http://HOST:PORT, not {self.endpoint!r}"
             )
+        if (self.reader_access_key_file is None) != (self.reader_secret_key_file is None):
+            raise ConfigurationError(
+                f"s3 needs both {' and '.join(sorted(_S3_READER))}, or neither"
+            )
+
+    @property
+    def reader(self) -> S3Config:
+        """The store for one who only asks: with the reader's keys, or its own if there are none."""
+        if self.reader_access_key_file is None or self.reader_secret_key_file is None:
+            return self
+        return replace(
+            self,
+            access_key_file=self.reader_access_key_file,
+            secret_key_file=self.reader_secret_key_file,
+        )
 
     @property
     def access_key(self) -> str:
@@ -144,6 +166,11 @@ class LakeConfig:
                 _line("access_key_file", str(self.s3.access_key_file)),
                 _line("secret_key_file", str(self.s3.secret_key_file)),
             ]
+            lines += [
+                _line(name, str(file))
+                for name in sorted(_S3_READER)
+                if (file := getattr(self.s3, name)) is not None
+            ]
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
         temporary.write_text("\n".join(lines) + "\n", "utf-8")
@@ -164,12 +191,14 @@ def read_secret(path: Path) -> str:
 def _load_s3(path: Path, section: object) -> S3Config:
     if not isinstance(section, dict):
         raise ConfigurationError(f"{path}: s3 must be a section [s3]")
-    fields = _strings(path, section, _S3_KEYS, _S3_KEYS - {"region"})
+    fields = _strings(path, section, _S3_KEYS, _S3_NEEDED)
     return S3Config(
         endpoint=fields["endpoint"],
         region=fields.get("region", "us-east-1"),
         access_key_file=Path(fields["access_key_file"]),
         secret_key_file=Path(fields["secret_key_file"]),
+        reader_access_key_file=_optional_path(fields.get("reader_access_key_file")),
+        reader_secret_key_file=_optional_path(fields.get("reader_secret_key_file")),
     )
 
 

@@ -55,6 +55,8 @@ class Installation:
                 endpoint=stack.s3_endpoint,
                 access_key_file=stack.minio.user_file,
                 secret_key_file=stack.minio.password_file,
+                reader_access_key_file=stack.minio.reader_user_file,
+                reader_secret_key_file=stack.minio.reader_password_file,
             ),
         )
 

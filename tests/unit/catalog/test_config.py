@@ -18,9 +18,18 @@ S3 = LakeConfig(
     catalog_password_file=Path("/secrets/postgres"),
     s3=S3Config("http://127.0.0.1:9000", Path("/secrets/user"), Path("/secrets/key")),
 )
+WITH_READER = LakeConfig(
+    S3.catalog_uri,
+    S3.warehouse,
+    s3=S3Config(
+        "http://127.0.0.1:9000",
+        *(Path("/secrets/user"), Path("/secrets/key"), "us-east-2"),
+        *(Path("/secrets/reader"), Path("/secrets/reader-key")),
+    ),
+)
 
 
-@pytest.mark.parametrize("config", [LOCAL, S3])
+@pytest.mark.parametrize("config", [LOCAL, S3, WITH_READER])
 def test_saved_configuration_is_read_back(config: LakeConfig, tmp_path: Path) -> None:
     config.save(tmp_path / "new" / "lake.toml")
     assert LakeConfig.load(tmp_path / "new" / "lake.toml") == config
@@ -80,3 +89,14 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
     file.write_text("word\n")
     assert read_secret(file) == "word"
     assert "word" not in repr(S3Config("http://x:1", file, file))
+
+
+def test_who_only_asks_gets_the_readers_keys() -> None:
+    assert WITH_READER.s3 is not None
+    reader = WITH_READER.s3.reader
+    assert (reader.access_key_file.name, reader.secret_key_file.name) == ("reader", "reader-key")
+    assert (reader.endpoint, reader.region) == (WITH_READER.s3.endpoint, "us-east-2")
+    assert S3.s3 is not None
+    assert S3.s3.reader == S3.s3
+    with pytest.raises(ConfigurationError, match="or neither"):
+        S3Config("http://x:1", Path("a"), Path("b"), reader_access_key_file=Path("c"))
