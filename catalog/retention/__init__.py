@@ -1,0 +1,1 @@
+"""Records end: the purge, holds, evidence, and rows that change their class."""
