@@ -48,6 +48,7 @@ for _group in (
     "simulate",
     "lake",
     "quality",
+    "cameras",
     "ocr",
     "dead_letters",
     "bench",

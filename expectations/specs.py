@@ -1,29 +1,30 @@
-"""The rules for each table of the lake, as frozen values: validated when made, run elsewhere.
+"""Rules as frozen values: validated when made, run elsewhere (`expectations.checkpoint`).
 
-They hold rows as a second reader sees them against what `alpr.records` and the jobs
-promise, so that a fault of a job, a foreign writer or a damaged file comes to light. The
-records themselves are checked one by one where they enter (`ingest.codecs`).
+Those of the lake's tables hold rows as a second reader sees them against what `alpr.records`
+and the jobs promise, so that a fault of a job, a foreign writer or a damaged file comes to
+light. The records themselves are checked one by one where they enter (`ingest.codecs`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final, get_args
+from datetime import datetime, timedelta
+from typing import Final
 
 from alpr.errors import ConfigurationError
-from alpr.ids import ID_PATTERN
-from alpr.plates import PLATE_PATTERN, STATE_PATTERN
-from alpr.records import NAME_PATTERN, Category
-from catalog.schemas import HITS, READS, TABLES
+from catalog.schemas import TABLES
+from expectations.registry import Registry
 
 CLOCK_SLACK: Final = timedelta(minutes=5)
 """How far two clocks on the way of a record may differ, as at the entrance (`ingest.codecs`)."""
 
-_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+CAMERAS: Final = "cameras"
+"""The suite over what each camera did in an hour."""
+
+LISTS: Final = "hotlist"
+"""The suite over a hot list's entries."""
 
 Bound = float | datetime
 
@@ -140,14 +141,26 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Unique:
-    """No two rows of the slice have the same values in these columns."""
+    """No two rows of the slice have the same values in these columns.
+
+    `mostly` is the share of rows for which that must be so.
+    """
 
     columns: tuple[str, ...]
+    mostly: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.mostly <= 1.0:
+            raise ConfigurationError(
+                f"rule for {' + '.join(self.columns)}: mostly must be above 0 and at most 1, "
+                f"got {self.mostly}"
+            )
 
     @property
     def title(self) -> str:
         """The rule in words."""
-        return f"{' + '.join(self.columns)} occurs once"
+        told = f"{' + '.join(self.columns)} occurs once"
+        return told if self.mostly == 1.0 else f"{told}, in {self.mostly:.0%} of the rows"
 
 
 @dataclass(frozen=True)
@@ -203,12 +216,170 @@ class RefersTo:
         return f"{self.column} is in table {self.table}"
 
 
-Rule = Columns | NotNull | Between | Matches | OneOf | Unique | NotAfter | Together | RefersTo
+@dataclass(frozen=True)
+class LocalDay:
+    """The day is one that the moment has somewhere on earth: at most a day from its day in UTC."""
+
+    day: str
+    moment: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it looks at."""
+        return (self.day, self.moment)
+
+    @property
+    def title(self) -> str:
+        """The rule in words."""
+        return f"{self.day} is the local day of {self.moment}"
+
+
+@dataclass(frozen=True)
+class Known:
+    """Every row's agency and camera are in the registry (None: there is none to judge by)."""
+
+    registry: Registry | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it looks at."""
+        return ("agency", "camera")
+
+    @property
+    def title(self) -> str:
+        """The rule in words."""
+        return "agency + camera is in the registry of cameras"
+
+
+@dataclass(frozen=True)
+class InState:
+    """A row's place lies in the box of the state that its camera works in (`alpr.places`).
+
+    Judged for rows that have a place and a camera in the registry (None: there is none).
+    """
+
+    registry: Registry | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it looks at."""
+        return ("agency", "camera", "latitude", "longitude")
+
+    @property
+    def title(self) -> str:
+        """The rule in words."""
+        return "latitude + longitude lie in the camera's state"
+
+
+@dataclass(frozen=True)
+class Usual:
+    """A measure is as usual: at most so many robust deviations from its own past.
+
+    `measure` names the column, `<measure>_deviation` holds how far it is from the median of the
+    past, in deviations (`expectations.past`), and no value where there is too little past.
+    `below` and `above`: how many are still usual, None: any number.
+    """
+
+    measure: str
+    words: str
+    below: float | None = None
+    above: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [bound for bound in (self.below, self.above) if bound is not None]
+        if not given or min(given) <= 0:
+            raise ConfigurationError(
+                f"rule for {self.measure}: a positive number of deviations below or above is "
+                f"required, got {self.below} and {self.above}"
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it looks at."""
+        return (self.measure, self.deviation)
+
+    @property
+    def deviation(self) -> str:
+        """The column that is judged."""
+        return f"{self.measure}_deviation"
+
+    @property
+    def title(self) -> str:
+        """The rule in words."""
+        bounds = [
+            f"at most {bound:g} deviations {side}"
+            for bound, side in ((self.below, "below"), (self.above, "above"))
+            if bound is not None
+        ]
+        return f"{self.words} as usual, {' and '.join(bounds)}"
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A share or number that must not be larger than this; no value where too few to tell."""
+
+    column: str
+    limit: float
+    words: str
+
+    def __post_init__(self) -> None:
+        if not self.limit >= 0:
+            raise ConfigurationError(
+                f"rule for {self.column}: a limit of at least 0 is required, got {self.limit}"
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it looks at."""
+        return (self.column,)
+
+    @property
+    def title(self) -> str:
+        """The rule in words."""
+        return f"{self.words} at most {self.limit:g}"
+
+
+RowRule = (
+    Columns
+    | NotNull
+    | Between
+    | Matches
+    | OneOf
+    | Unique
+    | NotAfter
+    | Together
+    | RefersTo
+    | LocalDay
+    | Known
+    | InState
+)
+Rule = RowRule | Usual | AtMost
+
+_COLUMNS: Final[Mapping[str, frozenset[str]]] = {
+    **{name: frozenset(table.arrow.names) for name, table in TABLES.items()},
+    CAMERAS: frozenset(
+        {
+            *("subject", "reads", "reads_day", "confidence", "stateless", "frames", "delay"),
+            *("reads_deviation", "reads_day_deviation", "confidence_deviation"),
+            *("stateless_deviation", "frames_deviation", "delay_deviation", "ahead"),
+        }
+    ),
+    "hit-rates": frozenset({"subject", "hits", "hits_deviation"}),
+    "states": frozenset({"subject", "plates", "unfit"}),
+    LISTS: frozenset(
+        {
+            *("entry_id", "source", "plate", "state", "category", "priority"),
+            *("valid_from", "valid_to", "agency", "case_number", "reason"),
+        }
+    ),
+    "hotlist-sources": frozenset({"subject", "entries", "expired", "age_h"}),
+}
+"""What a suite can be for, and the columns there."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """All rules of one table.
+    """All rules of one table of rows, or of numbers about one.
 
     Raises ConfigurationError for an unknown table, a column that it does not have, a rule
     without a column, or the same rule twice.
@@ -218,11 +389,11 @@ class Suite:
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:
-        if self.table not in TABLES:
+        known = _COLUMNS.get(self.table)
+        if known is None:
             raise ConfigurationError(
-                f"a suite is for one of {', '.join(TABLES)}, not for {self.table!r}"
+                f"a suite is for one of {', '.join(_COLUMNS)}, not for {self.table!r}"
             )
-        known = set(TABLES[self.table].arrow.names)
         for rule in self.rules:
             if not rule.columns or not set(rule.columns) <= known:
                 raise ConfigurationError(
@@ -236,56 +407,3 @@ class Suite:
     def references(self) -> tuple[RefersTo, ...]:
         """The rules that need another table."""
         return tuple(rule for rule in self.rules if isinstance(rule, RefersTo))
-
-
-def suites(retention_classes: Iterable[str] = ("default",)) -> dict[str, Suite]:
-    """The suite of each table; `retention_classes` are those that a policy knows."""
-    classes = tuple(sorted(set(retention_classes)))
-    return {
-        READS.name: Suite(READS.name, (*_common(READS.name, classes), *_reads())),
-        HITS.name: Suite(HITS.name, (*_common(HITS.name, classes), *_hits())),
-    }
-
-
-def _common(table: str, classes: tuple[str, ...]) -> Iterator[Rule]:
-    definition = TABLES[table]
-    yield Columns(tuple(definition.arrow.names))
-    for field in definition.arrow:
-        if not field.nullable:
-            yield NotNull(field.name)
-    yield Matches(definition.id_column, ID_PATTERN)
-    yield Unique((definition.id_column,))
-    yield Unique(("source_topic", "source_partition", "source_offset"))
-    yield OneOf("source_topic", (table,))
-    yield Matches("agency", NAME_PATTERN)
-    yield Matches("camera", NAME_PATTERN)
-    yield Matches("plate", PLATE_PATTERN)
-    yield Matches("state", STATE_PATTERN)
-    yield Between("confidence", 0.0, 1.0)
-    yield Between("latitude", -90.0, 90.0)
-    yield Between("longitude", -180.0, 180.0)
-    yield Together(("latitude", "longitude"))
-    yield Between("heading", 0.0, 360.0, below=True)
-    yield Between("captured_at", _EARLIEST, _LATEST, below=True)
-    yield OneOf("retention_class", classes)
-
-
-def _reads() -> Iterator[Rule]:
-    yield NotAfter("captured_at", "received_at")
-    yield NotAfter("received_at", "landed_at")
-    yield Between("state_confidence", 0.0, 1.0)
-    yield Between("frames", 1, 1_000_000)
-
-
-def _hits() -> Iterator[Rule]:
-    yield NotAfter("captured_at", "matched_at")
-    yield NotAfter("matched_at", "landed_at")
-    yield RefersTo("read_id", READS.name)
-    yield Unique(("read_id", "entry_id"))
-    yield Matches("entry_id", ID_PATTERN)
-    yield Matches("entry_plate", PLATE_PATTERN)
-    yield Matches("entry_state", STATE_PATTERN)
-    yield OneOf("category", get_args(Category))
-    yield Between("priority", 1, 5)
-    yield OneOf("match", ("exact", "lookalike"))
-    yield OneOf("state_match", ("same", "differs", "unknown"))

@@ -74,6 +74,11 @@ class Snapshot:
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
+    @property
+    def rows(self) -> pa.RecordBatch:
+        """All entries as columns (SCHEMA), for checks of the list as a whole."""
+        return self._table
+
     def ranges(
         self, keys: NDArray[np.uint64]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

@@ -10,17 +10,22 @@ import pytest
 from catalog.commit import Committer
 from catalog.config import LakeConfig
 from catalog.lake import Lake
+from catalog.parquet import data_file
 from catalog.rows import Origin, hits_to_arrow, reads_to_arrow
 from catalog.schemas import TABLES
 from catalog.slices import days_of
 from expectations.checkpoint import (
+    NO_REGISTRY,
     REFERENCE_GRACE,
-    Outcome,
     check_day,
+    check_hour,
     check_newest_commit,
     run,
 )
-from expectations.specs import Columns, suites
+from expectations.findings import Outcome
+from expectations.registry import RegisteredCamera, Registry
+from expectations.specs import Columns
+from expectations.suites import suites
 from tests.contract.lake.samples import (
     DAY,
     NOW,
@@ -31,7 +36,13 @@ from tests.contract.lake.samples import (
     stage_hit_group,
 )
 
-SUITES = suites()
+REGISTRY = Registry(
+    tuple(
+        RegisteredCamera(f"agency-{number % 3}", f"camera-{number % 7}", "CA", "mobile")
+        for number in range(21)
+    )
+)
+SUITES = suites(registry=REGISTRY)
 LATER = NOW + timedelta(hours=1)
 NO_ID = "f" * 32
 
@@ -42,6 +53,7 @@ _FAULTS: dict[str, list[dict[str, Any]]] = {
         {"source_topic": "hits"},
         {"agency": "Upper Case"},
         {"camera": "-dash first"},
+        {"agency": "nobody"},
         {"plate": "ABC 123"},
         {"state": "Ohio"},
         {"confidence": 1.01},
@@ -49,10 +61,12 @@ _FAULTS: dict[str, list[dict[str, Any]]] = {
         {"latitude": 91.0, "longitude": 1.0},
         {"latitude": 1.0, "longitude": -181.0},
         {"latitude": 1.0, "longitude": None},
+        {"latitude": 45.5, "longitude": -122.6},
         {"heading": 360.0},
         {"captured_at": datetime(1999, 12, 31, tzinfo=UTC)},
         {"captured_at": DAY + timedelta(minutes=6), "received_at": DAY},
         {"received_at": NOW + timedelta(minutes=6)},
+        {"captured_on": DAY.date() - timedelta(days=2)},
         {"retention_class": "for-ever"},
         {"frames": 0},
     ],
@@ -67,10 +81,13 @@ _FAULTS: dict[str, list[dict[str, Any]]] = {
         {"latitude": -91.0, "longitude": 1.0},
         {"latitude": 1.0, "longitude": 181.0},
         {"longitude": 1.0},
+        {"latitude": 1.0, "longitude": 1.0},
+        {"camera": "unheard-of"},
         {"heading": -1.0},
         {"captured_at": datetime(2200, 1, 1, tzinfo=UTC)},
         {"captured_at": DAY + timedelta(minutes=6), "matched_at": DAY},
         {"matched_at": NOW + timedelta(minutes=6)},
+        {"captured_on": DAY.date() + timedelta(days=2)},
         {"retention_class": "for-ever"},
         {"read_id": NO_ID},
         {"entry_id": "no hash"},
@@ -133,9 +150,10 @@ def test_every_rule_can_break_and_no_page_tells_a_plate(table: str, tmp_path: Pa
     assert outcome.pages is not None
     assert outcome.pages.exists()
     plates = [row["plate"] for row in rows(table)] + ["ABC 123", "abc123"]
-    for page in tmp_path.rglob("*.html"):
-        text = page.read_text()
-        assert not any(plate in text for plate in plates)
+    texts = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(texts) > 3
+    for text in texts:
+        assert not any(plate.encode() in text for plate in plates)
 
 
 def test_missing_column_breaks_its_rules_and_says_so() -> None:
@@ -145,6 +163,59 @@ def test_missing_column_breaks_its_rules_and_says_so() -> None:
     assert len(broken) == 2
     assert "missing: heading" in " ".join(map(str, broken.values()))
     assert all(broken.values())
+
+
+def test_a_column_of_another_type_breaks_its_rules_and_quotes_no_value(tmp_path: Path) -> None:
+    listed = as_table("reads", rows("reads", 3))
+    plates = pa.array(["SECRET1", "SECRET2", "SECRET3"])
+    place = listed.schema.get_field_index("confidence")
+    outcome = validate("reads", listed.set_column(place, "confidence", plates), tmp_path)
+    told = {finding.rule: finding.error for finding in outcome.broken}
+    assert told == {
+        "confidence is never missing": "confidence is string, but double is required",
+        "confidence lies from 0.0 to 1.0": "confidence is string, but double is required",
+    }
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"SECRET" not in path.read_bytes()
+
+
+def test_without_a_registry_nothing_is_known_and_the_rules_say_so() -> None:
+    outcome = run(suites()["reads"], as_table("reads", rows("reads", 3)), {}, LATER)
+    assert outcome.ok
+    assert {finding.rule: finding.error for finding in outcome.unjudged} == {
+        "agency + camera is in the registry of cameras": NO_REGISTRY,
+        "latitude + longitude lie in the camera's state": NO_REGISTRY,
+    }
+
+
+def test_a_place_is_judged_by_the_state_of_its_camera_only() -> None:
+    listed = rows("reads", 4)
+    for row in listed:
+        row.update(agency="agency-0", camera="camera-0", latitude=52.0, longitude=179.0)
+    listed[0].update(camera="unheard-of")  # of no state
+    listed[1].update(latitude=None, longitude=None)
+    registry = Registry((RegisteredCamera("agency-0", "camera-0", "AK", "mobile"),))
+    outcome = run(suites(registry=registry)["reads"], as_table("reads", listed), {}, LATER)
+    (place,) = (f for f in outcome.findings if f.rule.startswith("latitude + longitude lie"))
+    # Beyond the 180th meridian, and still Alaska.
+    assert (place.ok, place.checked, place.unexpected) == (True, 2, 0)
+
+
+def test_an_id_doubled_over_two_parts_of_an_hour_comes_to_light(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubled = make_reads(1, first=3)  # read 3 is in the first file
+    again = stage(lake, doubled, first=25)
+    table = lake.table("reads")
+    with table.transaction() as transaction, transaction.update_snapshot().fast_append() as added:
+        for staged in again.files:
+            added.append_data_file(data_file(staged.file, table.spec().spec_id))
+    monkeypatch.setattr("expectations.checkpoint.MAX_ROWS", 1)
+    outcomes = list(check_hour(lake, SUITES["reads"], DAY, LATER))
+    assert sorted(outcome.rows for outcome in outcomes) == [1, 20]
+    broken = [{finding.rule for finding in outcome.broken} for outcome in outcomes]
+    assert broken == [{"read_id occurs once"}] * 2
+    assert {outcome.hour for outcome in outcomes} == {DAY}
 
 
 def test_a_hit_may_be_there_just_before_its_read() -> None:

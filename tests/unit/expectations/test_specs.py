@@ -6,6 +6,7 @@ from alpr.errors import ConfigurationError
 from catalog.schemas import TABLES
 from expectations.specs import (
     CLOCK_SLACK,
+    AtMost,
     Between,
     Matches,
     NotAfter,
@@ -14,6 +15,14 @@ from expectations.specs import (
     RefersTo,
     Suite,
     Unique,
+    Usual,
+)
+from expectations.suites import (
+    Limits,
+    camera_suite,
+    hit_rate_suite,
+    list_suites,
+    state_suite,
     suites,
 )
 from ingest.codecs import MAX_CLOCK_AHEAD
@@ -86,3 +95,56 @@ def test_no_allowed_value_is_refused() -> None:
 def test_reference_to_an_unknown_table_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no table 'plates'"):
         RefersTo("read_id", "plates")
+
+
+@pytest.mark.parametrize("mostly", [0.0, 1.1])
+def test_a_share_of_rows_that_is_none_is_refused(mostly: float) -> None:
+    with pytest.raises(ConfigurationError, match="mostly must be"):
+        Unique(("plate",), mostly)
+
+
+@pytest.mark.parametrize(("below", "above"), [(None, None), (0.0, None), (1.0, -1.0)])
+def test_usual_without_a_bound_that_can_be_passed_is_refused(
+    below: float | None, above: float | None
+) -> None:
+    with pytest.raises(ConfigurationError, match="a positive number of deviations"):
+        Usual("reads", "reads are", below, above)
+
+
+@pytest.mark.parametrize("limit", [-0.1, float("nan")])
+def test_a_limit_that_is_none_is_refused(limit: float) -> None:
+    with pytest.raises(ConfigurationError, match="a limit of at least 0"):
+        AtMost("ahead", limit, "the share is")
+
+
+def test_a_limit_of_a_share_above_one_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="limit unfit is a share"):
+        Limits(unfit=1.5)
+
+
+def test_limits_are_in_the_rules() -> None:
+    limits = Limits(fewer=3, more=4, drop=5, rise=6, drift=7, ahead=0.8, hit_jump=9, unfit=0.1)
+    rules = {
+        rule
+        for suite in (camera_suite, hit_rate_suite, state_suite)
+        for rule in suite(limits).rules
+    }
+    assert {(r.measure, r.below, r.above) for r in rules if isinstance(r, Usual)} == {
+        ("reads", 3, 4),
+        ("reads_day", 3, 4),
+        ("confidence", 5, None),
+        ("frames", 5, None),
+        ("stateless", None, 6),
+        ("delay", 7, 7),
+        ("hits", None, 9),
+    }
+    assert {(r.column, r.limit) for r in rules if isinstance(r, AtMost)} == {
+        ("ahead", 0.8),
+        ("unfit", 0.1),
+    }
+
+
+def test_no_two_rules_of_numbers_or_lists_read_the_same() -> None:
+    for suite in (camera_suite(), hit_rate_suite(), state_suite(), *list_suites()):
+        titles = [rule.title for rule in suite.rules]
+        assert len(set(titles)) == len(titles)
