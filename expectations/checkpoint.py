@@ -136,6 +136,11 @@ def run_numbers(
     A rule for which no subject has a value is not judged; `why_not` says why, by column.
     """
     started = clock()
+    if not numbers.num_rows:
+        nothing = tuple(
+            Finding(rule.title, None, 0, 0, "there was nothing to judge") for rule in suite.rules
+        )
+        return Outcome(suite.table, part, 0, nothing, 0.0)
     judged = judge(suite.table, part, numbers.to_pandas(), suite.rules, (), pages)
     findings = []
     for rule, finding in zip(suite.rules, judged.findings, strict=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,23 @@ def judge(
     With a column `subject` the findings say which subjects break a rule and which keep it, and
     pages show the numbers; without one they hold counts only, since a value could be a plate.
     """
+    if pages is None:
+        return _judge(name, part, frame, rules, beside, None)
+    pages.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=pages, prefix=".building-") as site:
+        judged = _judge(name, part, frame, rules, beside, Path(site))
+        _add(Path(site), pages)
+    return judged
+
+
+def _judge(
+    name: str,
+    part: str,
+    frame: pd.DataFrame,
+    rules: Sequence[Rule],
+    beside: Sequence[str],
+    pages: Path | None,
+) -> Judged:
     gx = _great_expectations()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
@@ -129,6 +147,16 @@ def _site(pages: Path) -> dict[str, Any]:
             "base_directory": str(pages.absolute()),
         },
     }
+
+
+def _add(site: Path, pages: Path) -> None:
+    """Put what was built for one check beside the others: building a site empties its folder."""
+    for made in sorted(path for path in site.rglob("*") if path.is_file()):
+        place = pages / made.relative_to(site)
+        if place.exists() and place.relative_to(pages).parts[0] == "static":
+            continue  # the same in every site
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made.replace(place)
 
 
 def _expectation(gxe: Any, rule: Rule, beside: tuple[str, ...]) -> Any:

@@ -68,7 +68,7 @@ _MEASURED_ROWS: Final = 2_000_000
 _STALE: Final = timedelta(days=14)
 """An alert that no check has found for so long is about something nobody judges any more."""
 
-_SILENCE: Final = timedelta(hours=48)
+_SILENCE: Final = timedelta(hours=24)
 """So far back hours without a read are judged as such, after the service itself was away."""
 
 
