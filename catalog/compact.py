@@ -21,6 +21,7 @@ from pyiceberg.table import Table, Transaction
 
 from alpr.errors import Corrupt
 from catalog.commit import COMPACT
+from catalog.cutoffs import is_cut_off, read_cutoffs
 from catalog.files import live_files, partition_of, read_rows
 from catalog.lake import Lake
 from catalog.parquet import COMPACTED_LEVEL, ParquetFile, Partition, data_file
@@ -63,7 +64,7 @@ class Compacted:
 
 
 class _InputsGone(Exception):
-    """Somebody took files of a merge out of the table while it ran."""
+    """Files of a merge were taken out of the table while it ran, or their day was closed."""
 
 
 def plan_compaction(
@@ -111,7 +112,14 @@ def compact(
     Unavailable or Corrupt if catalogue, store or a file fail.
     """
     done = []
-    plan = plan_compaction(live_files(lake.table(table_name)), policy or CompactionPolicy(), today)
+    table = lake.table(table_name)
+    cutoffs = read_cutoffs(table)
+    plan = plan_compaction(
+        # What is closed and still there is held; the purge takes what lies there besides.
+        (f for f in live_files(table) if not is_cut_off(partition_of(f), cutoffs)),
+        policy or CompactionPolicy(),
+        today,
+    )
     for partition, files in plan:
         started = clock()
         output = _merge(lake, table_name, partition, files, new_name())
@@ -158,7 +166,8 @@ def _replace(
 
     def decide(table: Table) -> Change:
         live = {file.file_path: file for file in live_files(table, output.partition.day)}
-        if any(file.file_path not in live for file in inputs):
+        closed = is_cut_off(output.partition, read_cutoffs(table))
+        if closed or any(file.file_path not in live for file in inputs):
             raise _InputsGone
 
         def change(transaction: Transaction, summary: Summary) -> None:

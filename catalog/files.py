@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,8 +11,11 @@ from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile
 from pyiceberg.table import Table
 
 from alpr.errors import Corrupt, Unavailable
+from catalog.cutoffs import Cutoffs, is_cut_off
 from catalog.lake import Lake
 from catalog.parquet import Partition
+
+_EPOCH = date(1970, 1, 1)
 
 
 def live_files(table: Table, day: int | None = None) -> Iterator[DataFile]:
@@ -26,6 +30,22 @@ def live_files(table: Table, day: int | None = None) -> Iterator[DataFile]:
             continue
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
             if day is None or entry.data_file.partition[0] == day:
+                yield entry.data_file
+
+
+def files_before(table: Table, cutoffs: Cutoffs) -> Iterator[DataFile]:
+    """The files of the current snapshot in partitions before the cut-off of their class.
+
+    Reads only the manifests that may list one, by the bounds that the snapshot gives of each.
+    """
+    snapshot = table.current_snapshot()
+    if snapshot is None:
+        return
+    for manifest in snapshot.manifests(table.io):
+        if not _may_hold_before(manifest, cutoffs):
+            continue
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            if is_cut_off(partition_of(entry.data_file), cutoffs):
                 yield entry.data_file
 
 
@@ -49,11 +69,33 @@ def read_rows(lake: Lake, uri: str, columns: list[str] | None = None) -> pa.Tabl
 
 
 def _may_hold(manifest: ManifestFile, day: int) -> bool:
-    if not manifest.partitions:
-        return True
-    bounds = manifest.partitions[0]
-    if bounds.lower_bound is None or bounds.upper_bound is None:
-        return True
-    low = int.from_bytes(bounds.lower_bound, "little", signed=True)  # Iceberg's form of a date
-    high = int.from_bytes(bounds.upper_bound, "little", signed=True)
-    return low <= day <= high
+    days, _ = _bounds(manifest)
+    return days is None or days[0] <= day <= days[1]
+
+
+def _may_hold_before(manifest: ManifestFile, cutoffs: Cutoffs) -> bool:
+    days, classes = _bounds(manifest)
+    return days is None or any(
+        days[0] < (cutoff - _EPOCH).days
+        for name, cutoff in cutoffs.items()
+        if classes is None or classes[0] <= name.encode() <= classes[1]
+    )
+
+
+def _bounds(manifest: ManifestFile) -> tuple[tuple[int, int] | None, tuple[bytes, bytes] | None]:
+    """First and last day, and class, of a manifest's entries; None where it does not say."""
+    if not manifest.partitions or len(manifest.partitions) < 2:
+        return None, None
+    day, name = manifest.partitions[:2]
+    return (
+        None
+        if day.lower_bound is None or day.upper_bound is None
+        else (_day(day.lower_bound), _day(day.upper_bound)),
+        None
+        if name.lower_bound is None or name.upper_bound is None
+        else (name.lower_bound, name.upper_bound),
+    )
+
+
+def _day(bound: bytes) -> int:
+    return int.from_bytes(bound, "little", signed=True)  # Iceberg's form of a date

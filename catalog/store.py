@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,6 +64,10 @@ class Store(Protocol):
         """Every object under the folder `prefix`."""
         ...
 
+    def folders(self, prefix: str) -> Sequence[str]:
+        """The names of the folders right under the folder `prefix`, sorted; none if it is not."""
+        ...
+
     def delete(self, uris: Iterable[str]) -> int:
         """Delete objects; those already gone count as done. Returns how many were asked for."""
         ...
@@ -109,8 +113,12 @@ class LocalStore:
         path = _local(uri)
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary.write_bytes(data)
+            except FileNotFoundError:  # `delete` took the folder, which was empty, in between
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary.write_bytes(data)
             temporary.replace(path)
         except OSError as error:
             with suppress(OSError):
@@ -129,12 +137,26 @@ class LocalStore:
                 modified = datetime.fromtimestamp(status.st_mtime, UTC)
                 yield StoredObject(f"file://{path}", status.st_size, modified)
 
-    def delete(self, uris: Iterable[str]) -> int:
+    def folders(self, prefix: str) -> Sequence[str]:
         """See Store."""
+        try:
+            return sorted(entry.name for entry in os.scandir(_local(prefix)) if entry.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def delete(self, uris: Iterable[str]) -> int:
+        """See Store; a folder that gets empty goes too."""
         count = 0
+        folders = set()
         for uri in uris:
-            _local(uri).unlink(missing_ok=True)
+            path = _local(uri)
+            path.unlink(missing_ok=True)
+            folders.add(path.parent)
             count += 1
+        for folder in folders:
+            with suppress(OSError):  # not empty, or gone already
+                folder.rmdir()
+                folder.parent.rmdir()
         return count
 
     def prepare(self, warehouse: str) -> None:
@@ -228,6 +250,19 @@ class S3Store:
                 yield StoredObject(
                     f"s3://{bucket}/{found.object_name}", found.size or 0, found.last_modified
                 )
+        except (MinioException, urllib3.exceptions.HTTPError) as error:
+            raise Unavailable(f"cannot list {prefix}: {error}") from error
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        """See Store."""
+        bucket, _, key = _s3(prefix).partition("/")
+        try:
+            found = self._client.list_objects(bucket_name=bucket, prefix=f"{key}/")
+            return sorted(
+                item.object_name.rstrip("/").rpartition("/")[2]
+                for item in found
+                if item.is_dir and item.object_name
+            )
         except (MinioException, urllib3.exceptions.HTTPError) as error:
             raise Unavailable(f"cannot list {prefix}: {error}") from error
 

@@ -60,6 +60,15 @@ def orphans(lake: Lake, table_name: str) -> list[StoredObject]:
     return [item for item in stored if item.uri not in named]
 
 
+def metadata_of(table: Table) -> set[str]:
+    """The metadata files, manifest lists and manifests that a table names; none is opened twice."""
+    named = {table.metadata_location, *(e.metadata_file for e in table.metadata.metadata_log)}
+    for snapshot in table.metadata.snapshots:
+        named.add(snapshot.manifest_list)
+        named.update(manifest.manifest_path for manifest in snapshot.manifests(table.io))
+    return named
+
+
 def referenced(table: Table) -> Iterator[str]:
     """Every file that the table's metadata names, in all of its snapshots."""
     yield table.metadata_location

@@ -18,6 +18,7 @@ from infra.services.minio import Minio
 from infra.services.postgres import Postgres
 from tests.contract.lake.landing import LandingContract
 from tests.contract.lake.samples import NOW, make_reads, no_sleep, stage, stored_ids
+from tests.contract.lake.purging import PurgeContract
 from tests.contract.lake.upkeep import UpkeepContract
 
 pytestmark = pytest.mark.integration
@@ -29,6 +30,10 @@ class TestLandingServices(LandingContract):
 
 class TestUpkeepServices(UpkeepContract):
     """See UpkeepContract."""
+
+
+class TestPurgeServices(PurgeContract):
+    """See PurgeContract."""
 
 
 def test_a_versioned_bucket_is_refused(config: LakeConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.contract.lake.landing import LandingContract
+from tests.contract.lake.purging import PurgeContract
 from tests.contract.lake.upkeep import UpkeepContract
 
 
@@ -12,3 +13,7 @@ class TestLandingLocal(LandingContract):
 
 class TestUpkeepLocal(UpkeepContract):
     """See UpkeepContract."""
+
+
+class TestPurgeLocal(PurgeContract):
+    """See PurgeContract."""
