@@ -45,11 +45,17 @@ class _Pack:
     size: int = len(MAGIC)
 
 
+def image_folder(retention_class: str, day: date) -> str:
+    """Where the packs of a class and local day lie, below the warehouse."""
+    return f"images/class={retention_class}/day={day.isoformat()}"
+
+
 class PackWriter:
     """Collects the images of one batch; references hold only after `flush`.
 
     Rows that hold a reference must be staged after `flush` returned, never before: a
-    row in the lake then always finds its image.
+    row in the lake then always finds its image. `folder`: where the packs of a class and
+    day go, below the warehouse.
     """
 
     def __init__(
@@ -59,7 +65,9 @@ class PackWriter:
         *,
         pack_bytes: int = PACK_BYTES,
         new_name: Callable[[], str] = lambda: str(uuid.uuid4()),
+        folder: Callable[[str, date], str] = image_folder,
     ) -> None:
+        self._folder = folder
         self._store = store
         self._warehouse = warehouse
         self._pack_bytes = pack_bytes
@@ -75,7 +83,7 @@ class PackWriter:
             raise BadInput("empty-image", "an image must have at least one byte")
         pack = self._open.get((retention_class, day))
         if pack is None:
-            key = f"images/class={retention_class}/day={day.isoformat()}/{self._new_name()}.pack"
+            key = f"{self._folder(retention_class, day)}/{self._new_name()}.pack"
             pack = self._open[retention_class, day] = _Pack(key)
         ref = ImageRef(pack.key, pack.size + _HEADER.size, len(image))
         pack.parts += (_HEADER.pack(len(image), zlib.crc32(image)), image)

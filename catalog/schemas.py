@@ -161,6 +161,43 @@ HITS = TableDef(
 )
 
 TABLES = {table.name: table for table in (READS, HITS)}
+"""What the land job writes; `evidence` is made with the first hold."""
+
+EVIDENCE = TableDef(
+    "evidence",
+    Schema(
+        _field(1, "hold_id", StringType()),
+        _field(2, "agency", StringType()),
+        _field(3, "camera", StringType()),
+        _field(CAPTURED, "captured_at", TimestamptzType()),
+        _field(DAY, "captured_on", DateType()),
+        _field(6, "copied_at", TimestamptzType()),
+        _field(CLASS, "retention_class", StringType()),
+        _field(8, "kind", StringType()),
+        _field(PLATE, "plate", StringType()),
+        _field(10, "plate_raw", StringType(), required=False),
+        _field(11, "state", StringType(), required=False),
+        _field(12, "record_id", StringType()),
+        _field(13, "record", StringType()),
+        _field(14, "record_sha256", StringType()),
+        _field(15, "crop", _image(20), required=False),
+        _field(16, "crop_sha256", StringType(), required=False),
+        _field(17, "overview", _image(23), required=False),
+        _field(18, "overview_sha256", StringType(), required=False),
+        _field(19, "source_file", StringType()),
+    ),
+    "record_id",
+)
+"""Copies of reads and hits under a hold: the columns one asks by, and the whole row as JSON.
+
+`captured_on`, `retention_class` and `source_file` say where the row lay; `record` is its
+canonical JSON (`catalog.retention.copies`), with the SHA-256 of its images in place of them.
+"""
+
+EVIDENCE_PARTITIONING = PartitionSpec(
+    PartitionField(1, 1000, IdentityTransform(), "hold_id"),
+)
+"""By hold: its end is the end of its partition."""
 
 PARTITIONING = PartitionSpec(
     PartitionField(DAY, 1000, IdentityTransform(), PARTITION_DAY),
