@@ -30,6 +30,7 @@ from catalog.cutoffs import is_cut_off, read_cutoffs
 from catalog.files import live_files, read_rows
 from catalog.idindex import IdIndex, Ids, id_bytes
 from catalog.lake import Lake
+from catalog.manifests import change_files
 from catalog.offsets import (
     OffsetGap,
     Offsets,
@@ -332,9 +333,11 @@ class Committer:
     def _append(self, transaction: Transaction, summary: Summary, plan: _Plan) -> None:
         transaction.set_properties(as_properties(plan.offsets))
         spec = transaction.table_metadata.default_spec_id
-        with transaction.update_snapshot(summary | {EPOCH: str(self.epoch)}).merge_append() as new:
-            for file in plan.files:
-                new.append_data_file(data_file(file, spec))
+        change_files(
+            transaction,
+            summary | {EPOCH: str(self.epoch)},
+            add=[data_file(file, spec) for file in plan.files],
+        )
 
     def _load_ids(self, day: int) -> Ids:
         column = self._definition.id_column
