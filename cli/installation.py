@@ -38,6 +38,16 @@ class Installation:
         """Folder of the hot-list snapshots."""
         return self.settings.data_dir / "hotlist"
 
+    @property
+    def certificate_key(self) -> Path:
+        """The key that signs certificates of purges; made at the first one."""
+        return self.settings.secrets_dir / "certificate-key"
+
+    @property
+    def store_disk(self) -> Path | None:
+        """MinIO's own folder; None where the lake is a local folder."""
+        return self.stack.minio.data_dir if self.settings.profile is Profile.FULL else None
+
     def lake_config(self) -> LakeConfig:
         """The lake of this profile: a local folder and SQLite, or MinIO and PostgreSQL."""
         if self.settings.profile is Profile.EMBEDDED:

@@ -53,6 +53,9 @@ _ATTEMPTS = 30
 OnStep = Callable[[str], None]
 """Told the name of each step when it begins."""
 
+Renew = Callable[[], None]
+"""To be called by long work from time to time, so that the run's lease does not lapse."""
+
 
 def _silent(_: str) -> None:
     return None
@@ -138,7 +141,7 @@ def run_purge(
     lake: Lake,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     *,
-    certify: Callable[[PurgeReport], object] = lambda _: None,
+    certify: Callable[[PurgeReport, Renew], object] = lambda *_: None,
     drop_index: Callable[[Lake, str, Mapping[str, date]], object] = lambda *_: None,
     on_step: OnStep = _silent,
     sleep: Callable[[float], None] = time.sleep,
@@ -290,7 +293,7 @@ def _forget(run: _Run, table_name: str) -> tuple[Table, set[str]]:
 def _finish(
     run: _Run,
     now: Callable[[], datetime],
-    certify: Callable[[PurgeReport], object],
+    certify: Callable[[PurgeReport, Renew], object],
     drop_index: Callable[[Lake, str, Mapping[str, date]], object],
     unfinished: tuple[Unfinished, ...],
     *,
@@ -339,7 +342,7 @@ def _finish(
         seconds={name: round(took, 3) for name, took in run.seconds.items()},
     )
     run.on_step("certify")
-    certify(report)
+    certify(report, run.lock.renew)
     run.on_step("finish")
     journal.finish(lake, run.run_id)
     return report

@@ -19,7 +19,7 @@ from typing import Any
 from catalog.config import LakeConfig
 from catalog.lake import Lake
 from catalog.retention.lock import LEASE
-from catalog.retention.purge import PurgeReport, run_purge
+from catalog.retention.purge import PurgeReport, Renew, run_purge
 from tests.contract.lake.samples import NOW, RETENTION
 
 
@@ -55,7 +55,7 @@ def purge(config: Path, out: Path, moment: int) -> None:
     for owner, name in ((store, "write"), (store, "delete"), (catalog, "commit_table")):
         setattr(owner, name, doom.around(getattr(owner, name)))
 
-    def certify(report: PurgeReport) -> None:
+    def certify(report: PurgeReport, _: Renew) -> None:
         rows = [[e.table, str(e.partition.date), e.partition.retention_class, e.rows, report.ok]
                 for e in report.ended]  # fmt: skip
         (out / f"{report.run_id}.json").write_text(json.dumps(rows))
