@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from cli.options import Config, Every, Home, Json, Profile, open_lake, stop_event
 
 if TYPE_CHECKING:
     from catalog.lake import Lake
@@ -17,18 +17,6 @@ _EXIT_NOT_SO = 1
 _SWEEP_SECONDS = 3600.0
 """A sweep lists the whole table: often enough for orphans that must be a day old."""
 
-_Config = Annotated[
-    Path | None,
-    typer.Option("--config", help="The lake's TOML file, instead of the installation's."),
-]
-_Profile = Annotated[
-    str | None,
-    typer.Option("--profile", help="Whose lake, without --config.", metavar="embedded|full"),
-]
-_Home = Annotated[
-    Path | None, typer.Option("--home", help="State directory; .platelake unless said otherwise.")
-]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 _Table = Annotated[
     str | None, typer.Option("--table", help="One table only.", metavar="reads|hits")
 ]
@@ -43,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 @_app.command()
 def init(
-    config: _Config = None, profile: _Profile = None, home: _Home = None, as_json: _Json = False
+    config: Config = None, profile: Profile = None, home: Home = None, as_json: Json = False
 ) -> None:
     """Make bucket or folder, namespace and tables; what is there stays as it is.
 
@@ -56,7 +44,7 @@ def init(
 
         lake = Installation.of(profile, home).prepare_lake()
     else:
-        lake = _open(config, profile, home)
+        lake = open_lake(config, profile, home)
         lake.init()
     if as_json:
         _print({"warehouse": lake.config.warehouse, "tables": list(TABLES)})
@@ -66,15 +54,12 @@ def init(
 
 @_app.command()
 def compact(
-    config: _Config = None,
-    profile: _Profile = None,
-    home: _Home = None,
+    config: Config = None,
+    profile: Profile = None,
+    home: Home = None,
     table: _Table = None,
-    every: Annotated[
-        float | None,
-        typer.Option("--every", min=1, help="Run as a service: again after so many seconds."),
-    ] = None,
-    as_json: _Json = False,
+    every: Every = None,
+    as_json: Json = False,
 ) -> None:
     """Merge small files into large sorted ones, and delete orphans older than a day.
 
@@ -87,11 +72,8 @@ def compact(
 
     from alpr.errors import Unavailable
 
-    lake, tables = _open(config, profile, home), _tables(table)
-    stop = threading.Event()
-    if every is not None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+    lake, tables = open_lake(config, profile, home), _tables(table)
+    stop = threading.Event() if every is None else stop_event()
     next_sweep = time.monotonic()
     while not stop.is_set():
         sweeping = time.monotonic() >= next_sweep
@@ -112,16 +94,33 @@ def compact(
 
 
 @_app.command()
+def reach(
+    config: Config = None, profile: Profile = None, home: Home = None, as_json: Json = False
+) -> None:
+    """Reach catalogue, store and tables, and read the policies; exit 4 if one does not answer.
+
+    Example: platelake lake reach --config /state/lake.toml
+    """
+    lake = open_lake(config, profile, home)
+    lake.check()
+    classes = sorted(lake.retention.classes)
+    if as_json:
+        _print({"warehouse": lake.config.warehouse, "classes": classes})
+    else:
+        typer.echo(f"reached: {lake.config.warehouse}; retention classes {', '.join(classes)}")
+
+
+@_app.command()
 def check(
-    config: _Config = None,
-    profile: _Profile = None,
-    home: _Home = None,
+    config: Config = None,
+    profile: Profile = None,
+    home: Home = None,
     table: _Table = None,
     images: Annotated[
         int, typer.Option("--images", min=0, help="Verify so many images of each table.")
     ] = 1000,
     all_images: Annotated[bool, typer.Option("--all-images", help="Verify every image.")] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Read every row's id and count; exit code 1 if one is doubled, lost or unreadable.
 
@@ -129,7 +128,7 @@ def check(
     """
     from catalog.check import check_table
 
-    lake, tables = _open(config, profile, home), _tables(table)
+    lake, tables = open_lake(config, profile, home), _tables(table)
     lake.check()
     reports = [check_table(lake, name, None if all_images else images) for name in tables]
     if as_json:
@@ -147,17 +146,6 @@ def check(
                 typer.echo(f"  PROBLEM {problem}")
     if any(report.problems for report in reports):
         raise typer.Exit(_EXIT_NOT_SO)
-
-
-def _open(config: Path | None, profile: str | None, home: Path | None) -> Lake:
-    from catalog.config import LakeConfig
-    from catalog.lake import Lake
-
-    if config is not None:
-        return Lake(LakeConfig.load(config))
-    from cli.installation import Installation
-
-    return Installation.of(profile, home).lake()
 
 
 def _tables(only: str | None) -> list[str]:
