@@ -18,9 +18,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from alpr.errors import ConfigurationError
 
-KEY_FILE = "retention-signing-key"
-"""Name of the private key's file in the secrets folder."""
-
 
 @dataclass(frozen=True)
 class PublicKey:
