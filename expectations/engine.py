@@ -113,7 +113,7 @@ def _judge(
     )
     done = checkpoint.run(batch_parameters={"dataframe": frame})
     findings: dict[str, Finding] = {}
-    page = None
+    page = validation = result = None
     for identifier, validation in done.run_results.items():
         if pages is not None:
             page = "validations/" + "/".join(identifier.to_tuple()) + ".html"

@@ -179,6 +179,16 @@ def test_a_column_of_another_type_breaks_its_rules_and_quotes_no_value(tmp_path:
         assert not path.is_file() or b"SECRET" not in path.read_bytes()
 
 
+def test_a_local_day_is_at_most_one_from_that_in_utc() -> None:
+    listed = rows("reads", 5)
+    for row, days in zip(listed, (-2, -1, 0, 1, 2), strict=True):
+        row["captured_on"] = DAY.date() + timedelta(days=days)
+    outcome = validate("reads", as_table("reads", listed))
+    (day,) = outcome.broken
+    assert day.rule == "captured_on is the local day of captured_at"
+    assert (day.checked, day.unexpected) == (5, 2)
+
+
 def test_without_a_registry_nothing_is_known_and_the_rules_say_so() -> None:
     outcome = run(suites()["reads"], as_table("reads", rows("reads", 3)), {}, LATER)
     assert outcome.ok

@@ -1,4 +1,4 @@
-"""The dashboard asks for metrics that the jobs serve, by labels that they have."""
+"""The dashboard asks for metrics that jobs and services serve, by labels that they have."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from beam_jobs.metrics import _LABELS, CounterName, GaugeName, HistogramName
+from expectations import metrics as quality
 from infra.jobs import JOBS
 
 DASHBOARD = Path(__file__).parents[3] / "infra" / "metrics" / "grafana-dashboard.json"
@@ -23,6 +24,12 @@ SERVED = {
     for name, suffixes in _SUFFIXES.items()
     for suffix in suffixes
 }
+_QUALITY = {
+    **{name: f"platelake_quality_{name}_total" for name in get_args(quality.CounterName)},
+    **{name: f"platelake_quality_{name}" for name in get_args(quality.GaugeName)},
+}
+SERVED |= {served: name for name, served in _QUALITY.items()}
+LABELS = {**_LABELS, **quality.LABELS}
 
 
 def panels() -> Iterator[dict[str, Any]]:
@@ -42,16 +49,16 @@ def test_every_metric_exists(expression: str) -> None:
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_every_label_exists(expression: str) -> None:
     names = re.findall(r"\bplatelake_\w+", expression)
-    known = {"le"} | {label for name in names for label in _LABELS.get(SERVED[name], ())}
+    known = {"le"} | {label for name in names for label in LABELS.get(SERVED[name], ())}
     grouped = re.findall(r"by \(([^)]*)\)", expression)
     asked = {label.strip() for group in grouped for label in group.split(",")}
     asked |= set(re.findall(r'(\w+)="', expression))
     assert asked <= known
 
 
-def test_every_metric_of_the_jobs_is_shown() -> None:
+def test_every_metric_of_jobs_and_services_is_shown() -> None:
     shown = {SERVED[n] for e in EXPRESSIONS for n in re.findall(r"\bplatelake_\w+", e)}
-    assert shown == set(_SUFFIXES)
+    assert shown == {*_SUFFIXES, *_QUALITY}
 
 
 def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
