@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from alpr.retention import Period, Retention, RetentionClass
 from catalog.lake import Lake
 from catalog.retention.evidence import complete_pending, purge_evidence
 from catalog.retention.holds import Holds, Purpose
+from catalog.retention.orders import Orders
 from catalog.retention.selection import select
-from tests.contract.lake.samples import NOW, make_read, no_sleep
+from tests.contract.lake.samples import NOW, RETENTION, make_read, no_sleep
 
 PURPOSE = Purpose("case", "S1-CP7b.iii", "robbery on Main Street", "26-1234")
 LATER = NOW + timedelta(days=1)
+
+SHORTER = Retention(
+    {
+        **RETENTION.policies,
+        "short": (
+            RetentionClass(
+                "short",
+                "short",
+                frozenset({"read", "hit"}),
+                Period(days=7),
+                "America/Los_Angeles",
+                "§ 2",
+                "a test",
+            ),
+        ),
+    },
+    {"agency-1": "short"},
+    "sample",
+)
+"""What RETENTION says, after agency-1 chose to keep its records for a week."""
 
 
 def holds(lake: Lake, now: datetime = NOW) -> Holds:
@@ -33,3 +55,20 @@ def finish_holds(lake: Lake) -> None:
 def end_evidence(lake: Lake) -> None:
     """What the purge does for holds that have ended."""
     purge_evidence(lake, LATER, sleep=no_sleep)
+
+
+def orders(lake: Lake, now: datetime = NOW) -> Orders:
+    """The orders of a lake, carried out with uploads that are never under way for long."""
+    no_age = -timedelta(days=36_500)  # files are made by the real clock, not at `now`
+    return Orders(lake, lambda: now, safe_age=no_age, sleep=no_sleep)
+
+
+def remove_rows(lake: Lake) -> None:
+    """Agency-1 has its rows removed."""
+    orders(lake).remove("agency-1", by="chief.adams", reason="left the programme")
+
+
+def move_rows(lake: Lake) -> None:
+    """Agency-1 keeps its rows for a week from now on."""
+    lake.retention = SHORTER
+    orders(lake).move("agency-1", by="chief.adams", reason="new policy")
