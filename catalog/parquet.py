@@ -14,23 +14,39 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.typedef import Record
 from pyiceberg.types import TimestamptzType
 
-from catalog.schemas import CAPTURED
+from catalog.schemas import CAPTURED, PARTITION_CLASS, PARTITION_DAY
 
 ROW_GROUP_ROWS = 32_768
 STAGED_LEVEL, COMPACTED_LEVEL = 1, 3
 """zstd levels: a staged file lives for minutes, a compacted one for months."""
 
-# Few distinct values: a dictionary shrinks them. Ids, plates and offsets are (nearly) all
-# distinct; for them a dictionary costs time and gives nothing.
+# How each column is written; measured on a day of made-up reads (docs/benchmarks.md). Few distinct
+# values, as scores of four decimals and places of cameras have, shrink in a dictionary; times and
+# offsets as differences of packed bits; sorted texts by what they share with the text before.
 _DICTIONARY = frozenset(
     {
         *("agency", "camera", "retention_class", "state", "source", "source_version", "frames"),
-        *("schema_version", "source_topic", "source_partition", "landed_at", "state_confidence"),
-        "captured_on",
+        *("schema_version", "source_topic", "source_partition", "captured_on"),
+        *("confidence", "state_confidence", "candidates.list.element.score"),
+        *("latitude", "longitude", "heading", "crop.pack", "overview.pack"),
         *("list_version", "entry_id", "entry_plate", "entry_state", "category", "priority"),
-        *("match", "state_match", "crop.pack", "overview.pack"),
+        *("match", "state_match"),
     }
 )
+_ENCODINGS = {
+    name: encoding
+    for encoding, names in {
+        "DELTA_BINARY_PACKED": (
+            *("captured_at", "received_at", "matched_at", "source_offset"),
+            *("crop.offset", "crop.length", "overview.offset", "overview.length"),
+        ),
+        "DELTA_BYTE_ARRAY": ("plate", "plate_raw"),
+        "DELTA_LENGTH_BYTE_ARRAY": (
+            *("read_id", "hit_id", "source_id", "candidates.list.element.plate"),
+        ),
+    }.items()
+    for name in names
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -47,13 +63,22 @@ class Partition:
 
     @property
     def folder(self) -> str:
-        """The partition's folder below the table's location."""
-        return f"data/captured_on={self.date}/retention_class={self.retention_class}"
+        """The partition's folder below the table's location.
+
+        The class comes first: the days of a class that have ended are then the first of its
+        folders, found without a look at those that are kept.
+        """
+        return f"{class_folder(self.retention_class)}/{PARTITION_DAY}={self.date}"
 
     @property
     def record(self) -> Record:
         """As Iceberg's metadata has it."""
         return Record(self.day, self.retention_class)
+
+
+def class_folder(retention_class: str) -> str:
+    """Where the folders of a class's days lie, below the table's location."""
+    return f"data/{PARTITION_CLASS}={retention_class}"
 
 
 @dataclass(frozen=True)
@@ -71,6 +96,7 @@ class ParquetFile:
 
 def encode(table: pa.Table, level: int) -> pa.Buffer:
     """One Parquet file: zstd, 32k-row groups, page index, field ids, no pandas or Arrow extras."""
+    leaves = _leaves(table.schema)
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -78,7 +104,8 @@ def encode(table: pa.Table, level: int) -> pa.Buffer:
         row_group_size=ROW_GROUP_ROWS,
         compression="zstd",
         compression_level=level,
-        use_dictionary=[name for name in _leaves(table.schema) if name in _DICTIONARY],
+        use_dictionary=[name for name in leaves if name in _DICTIONARY],
+        column_encoding={name: _ENCODINGS[name] for name in leaves if name in _ENCODINGS},
         write_page_index=True,
         store_schema=False,
     )
@@ -118,10 +145,13 @@ def data_file(file: ParquetFile, spec_id: int) -> DataFile:
 
 
 def _leaves(schema: pa.Schema) -> Sequence[str]:
+    """The columns as Parquet names them."""
     names: list[str] = []
     for field in schema:
         if pa.types.is_struct(field.type):
             names += (f"{field.name}.{child.name}" for child in field.type)
+        elif pa.types.is_large_list(field.type):
+            names += (f"{field.name}.list.element.{part.name}" for part in field.type.value_type)
         else:
             names.append(field.name)
     return names
