@@ -48,6 +48,8 @@ for _group in (
     "simulate",
     "lake",
     "retain",
+    "hold",
+    "agency",
     "quality",
     "cameras",
     "ocr",
