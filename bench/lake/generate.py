@@ -1,4 +1,4 @@
-"""`python -m bench.lake.generate --home DIR`: a year of reads, as landing and compaction leave it."""
+"""`python -m bench.lake.generate --home DIR`: a year of reads, as compaction leaves them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def main() -> None:
     size = sum(file.file_size_in_bytes for file in files)
     total = sum(file.record_count for file in files)
     print(
-        f"{total:,} reads of {options.days} days in {len(files)} files: {size / total:.1f} bytes each"
+        f"{total:,} reads of {options.days} days in {len(files)} files: "
+        f"{size / total:.1f} bytes each"
     )
 
 
