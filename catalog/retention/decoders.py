@@ -36,7 +36,7 @@ _TABLES: Final = r"(?P<table>reads|hits)"
 _PATTERNS: Final[tuple[tuple[str, str], ...]] = (
     (
         "rows",
-        rf"{NAMESPACE}/{_TABLES}/data/{PARTITION_DAY}={_DAY}/{PARTITION_CLASS}=(?P<class>[^/]+)"
+        rf"{NAMESPACE}/{_TABLES}/data/{PARTITION_CLASS}=(?P<class>[^/]+)/{PARTITION_DAY}={_DAY}"
         rf"/{_NAME}\.parquet",
     ),
     ("evidence-rows", rf"{NAMESPACE}/evidence/data/hold_id=(?P<hold>[^/]+)/{_NAME}\.parquet"),

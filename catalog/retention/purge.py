@@ -26,6 +26,7 @@ from catalog.commit import PURGE
 from catalog.cutoffs import as_properties, is_cut_off, read_cutoffs
 from catalog.files import files_before, partition_of
 from catalog.lake import Lake
+from catalog.manifests import change_files
 from catalog.parquet import Partition
 from catalog.retention import journal
 from catalog.retention.erase import forget_history
@@ -34,9 +35,10 @@ from catalog.retention.interlock import pending_holds, pinned
 from catalog.retention.journal import Part, Taken
 from catalog.retention.lock import Lock, held
 from catalog.retention.remains import (
+    classes_of,
     image_partitions,
     packs_of,
-    rows_by_partition,
+    row_partitions,
     rows_of,
 )
 from catalog.schemas import READS, TABLES
@@ -45,8 +47,10 @@ from catalog.sweep import metadata_of
 
 LOCK = "purge"
 
-_PARTITIONS = 60
-"""Taken out in one swap: Iceberg's filter for them is nested as deep as there are partitions."""
+_PARTITIONS = 1_000
+"""Taken out in one swap, which bounds a part of the journal."""
+
+_DELETED_AT_ONCE = 5_000
 
 _ATTEMPTS = 30
 
@@ -257,14 +261,7 @@ def _take_out_some(run: _Run, table_name: str, number: int) -> bool:
 
         def change(transaction: Transaction, summary: Summary) -> None:
             transaction.set_properties(as_properties(goal) | part.as_property)
-            update = transaction.update_snapshot(summary)
-            if not files:
-                with update.fast_append():
-                    pass
-                return
-            with update.overwrite() as new:
-                for file in files:
-                    new.delete_data_file(file)
+            change_files(transaction, summary, remove=files, split=bool(files))
 
         return change
 
@@ -313,7 +310,7 @@ def _finish(
         drop_index(lake, name, read_cutoffs(table))
         own = [part for part in landed if part.table == name]
         remaining += _delete(run, table, own, dead, others)
-        unknown |= {each.retention_class for each in rows_by_partition(lake, name)}
+        unknown |= classes_of(lake, name)
     run.step("evidence")
     evidence = tuple(purge_evidence(lake, run.judged_at, sleep=run.sleep))
     run.end_step()
@@ -361,21 +358,28 @@ def _delete(
         return is_cut_off(partition, cutoffs) and partition not in kept
 
     # Whatever else lies in a closed day: staged for a commit that never was, and can be no more.
-    rows = rows_by_partition(lake, name)
-    gone = [partition for partition in rows if closed(partition)]
-    strays = {item.uri for partition in gone for item in rows[partition]} - taken
+    gone = [partition for partition in row_partitions(lake, name, cutoffs) if closed(partition)]
+    strays = {item.uri for item in rows_of(lake, name, gone)} - taken
     pictures: list[Partition] = []
     if name == READS.name:
         pictures = [partition for partition in image_partitions(lake, cutoffs) if closed(partition)]
         strays |= {item.uri for _, item in packs_of(lake, pictures)} - taken
     for kind, uris in (("taken", taken), ("strays", strays), ("metadata", dead)):
-        lake.store.delete(sorted(uris))
-        run.lock.renew()
+        _delete_all(run, uris)
         if kind != "taken":
             others[kind] = others.get(kind, 0) + len(uris)
     left = {item.uri for item in rows_of(lake, name, gone)}
     left |= {item.uri for _, item in packs_of(lake, pictures)}
-    return sorted(left | {uri for uri in taken | dead if lake.store.exists(uri)})
+    left |= dead & {item.uri for item in lake.store.list(f"{table.location()}/metadata")}
+    return sorted(left)
+
+
+def _delete_all(run: _Run, uris: Iterable[str]) -> None:
+    """Delete objects, with a sign of life now and then: a million of them take half an hour."""
+    due = sorted(uris)
+    for first in range(0, len(due), _DELETED_AT_ONCE):
+        run.lake.store.delete(due[first : first + _DELETED_AT_ONCE])
+        run.lock.renew()
 
 
 def _taken(partition: Partition, uri: str, size: int, rows: int) -> Taken:

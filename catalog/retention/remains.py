@@ -1,41 +1,42 @@
-"""What the store holds of each day, found by address and not by any table."""
+"""What the store holds of days that are closed, found by address and not by any table.
+
+The class is the first folder and the day the second: so only the names of a class's days are
+listed, and of the days that are kept nothing else, however many files they have.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Final
 
-from catalog.cutoffs import Cutoffs, is_cut_off
+from catalog.cutoffs import Cutoffs
+from catalog.images import image_folder
 from catalog.lake import Lake
-from catalog.parquet import Partition
+from catalog.parquet import Partition, class_folder
 from catalog.schemas import NAMESPACE, PARTITION_CLASS, PARTITION_DAY
 from catalog.store import StoredObject
 
 _EPOCH: Final = date(1970, 1, 1)
-_FOLDER: Final = re.compile(rf"/data/{PARTITION_DAY}=([0-9-]+)/{PARTITION_CLASS}=([^/]+)/")
 
 
-def rows_by_partition(lake: Lake, table_name: str) -> dict[Partition, list[StoredObject]]:
-    """Every object under the data of a table, whether the table names it or not."""
-    found: dict[Partition, list[StoredObject]] = {}
-    for item in lake.store.list(f"{lake.config.warehouse}/{NAMESPACE}/{table_name}/data"):
-        if match := _FOLDER.search(item.uri):
-            day = date.fromisoformat(match[1])
-            found.setdefault(Partition((day - _EPOCH).days, match[2]), []).append(item)
-    return found
+def classes_of(lake: Lake, table_name: str) -> set[str]:
+    """The classes of which anything is stored under a table, whether it names it or not."""
+    return set(_named(lake, f"{_location(lake, table_name)}/data", PARTITION_CLASS))
+
+
+def row_partitions(lake: Lake, table_name: str, cutoffs: Cutoffs) -> Iterator[Partition]:
+    """Every partition before the cut-offs with anything under the data of a table."""
+    for name, cutoff in sorted(cutoffs.items()):
+        days = f"{_location(lake, table_name)}/{class_folder(name)}"
+        yield from _before(_named(lake, days, PARTITION_DAY), cutoff, name)
 
 
 def image_partitions(lake: Lake, cutoffs: Cutoffs) -> Iterator[Partition]:
     """Every (class, day) before the cut-offs that has a folder of image packs."""
-    for retention_class in sorted(cutoffs):
-        images = f"{lake.config.warehouse}/images/class={retention_class}"
-        for folder in lake.store.folders(images):
-            day = date.fromisoformat(folder.removeprefix("day="))
-            partition = Partition((day - _EPOCH).days, retention_class)
-            if is_cut_off(partition, cutoffs):
-                yield partition
+    for name, cutoff in sorted(cutoffs.items()):
+        days = f"{lake.config.warehouse}/images/class={name}"
+        yield from _before(_named(lake, days, "day"), cutoff, name)
 
 
 def packs_of(
@@ -43,13 +44,32 @@ def packs_of(
 ) -> Iterator[tuple[Partition, StoredObject]]:
     """The image packs of these partitions."""
     for partition in partitions:
-        folder = f"class={partition.retention_class}/day={partition.date}"
-        for item in lake.store.list(f"{lake.config.warehouse}/images/{folder}"):
+        folder = image_folder(partition.retention_class, partition.date)
+        for item in lake.store.list(f"{lake.config.warehouse}/{folder}"):
             yield partition, item
 
 
 def rows_of(lake: Lake, table_name: str, partitions: Iterable[Partition]) -> Iterator[StoredObject]:
     """Every object under the data of these partitions."""
     for partition in partitions:
-        location = f"{lake.config.warehouse}/{NAMESPACE}/{table_name}"
-        yield from lake.store.list(f"{location}/{partition.folder}")
+        yield from lake.store.list(f"{_location(lake, table_name)}/{partition.folder}")
+
+
+def _location(lake: Lake, table_name: str) -> str:
+    return f"{lake.config.warehouse}/{NAMESPACE}/{table_name}"
+
+
+def _named(lake: Lake, prefix: str, key: str) -> Iterator[str]:
+    """The values of the folders KEY=VALUE right under a folder, in their order."""
+    for folder in lake.store.folders(prefix):
+        name, _, value = folder.partition("=")
+        if name == key:
+            yield value
+
+
+def _before(days: Iterable[str], cutoff: date, name: str) -> Iterator[Partition]:
+    for value in days:
+        day = date.fromisoformat(value)
+        if day >= cutoff:
+            return
+        yield Partition((day - _EPOCH).days, name)

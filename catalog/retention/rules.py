@@ -21,7 +21,7 @@ from catalog.schemas import TABLES
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY: Final = date(1970, 1, 1)
-_ROWS = r"captured_on=(\d{4}-\d\d-\d\d)/retention_class=([^/\s\"']+)"
+_ROWS = r"retention_class=([^/\s\"']+)/captured_on=(\d{4}-\d\d-\d\d)"
 _PACK = r"class=([^/\s\"']+)/day=(\d{4}-\d\d-\d\d)"
 _HOLD = r"hold(?:_id)?=([0-9A-Za-z-]+)"
 _NAMED: Final = re.compile(f"{_ROWS}|(?<![a-z_]){_PACK}|(?<![a-z_]){_HOLD}")
@@ -94,7 +94,7 @@ class Rules:
     def ended_names(self, text: str) -> Iterator[str]:
         """What a text names, by address, that must be gone: partitions, packs, holds' copies."""
         for match in _NAMED.finditer(text):
-            day, row_class, pack_class, pack_day, hold = match.groups()
+            row_class, day, pack_class, pack_day, hold = match.groups()
             if hold is not None:
                 if hold not in self.in_force:
                     yield match[0]

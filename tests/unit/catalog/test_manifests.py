@@ -102,6 +102,23 @@ def test_no_manifest_says_what_was_taken_out(lake: Lake) -> None:
     assert paths(lake) == Counter(file.file_path for file in files)
 
 
+def test_a_purge_splits_what_lists_several_classes(lake: Lake) -> None:
+    change(lake, add=[entry(0, "a", 1), entry(0, "b", 2)])
+    change(lake, add=[entry(5, "a", 3), entry(5, "b", 4)])
+    change(lake, add=[entry(5, "b", 5)])
+    before = {manifest.manifest_path for manifest in stored(lake)}
+    gone = [file for file in live_files(lake.table("reads")) if file.partition[0] == DAY]
+
+    def apply(transaction: Transaction, summary: dict[str, str]) -> None:
+        change_files(transaction, summary, remove=gone[:1], split=True)
+
+    swap(lake, "reads", "purge", lambda _: apply, attempts=1, sleep=no_sleep)
+    spans = [span_of(manifest) for manifest in stored(lake)]
+    assert all(span is not None and span.only_class for span in spans)
+    assert len(paths(lake)) == 4
+    assert len({manifest.manifest_path for manifest in stored(lake)} & before) == 1
+
+
 def test_a_file_that_is_not_there_cannot_be_taken_out(lake: Lake) -> None:
     change(lake, add=[entry(0, "a", 1)])
     with pytest.raises(Corrupt, match="not in the table"):

@@ -69,7 +69,7 @@ def test_the_day_is_the_calendar_day_where_the_class_applies() -> None:
     days = [day.day for day in table["captured_on"].to_pylist()]
     assert days == [20, 21, 21, 21, 21, 21]
     folders = [partition.folder for partition, _ in split(table)]
-    assert folders[0] == "data/captured_on=2026-11-20/retention_class=east"
+    assert folders[0] == "data/retention_class=east/captured_on=2026-11-20"
     assert len(folders) == 4
 
 
