@@ -26,7 +26,7 @@ from catalog.images import ImageRef, PackWriter, read_image
 from catalog.lake import Lake
 from catalog.parquet import Partition
 from catalog.retention.copies import IMAGES, Copy, copy_of, digest, sha256
-from catalog.retention.erase import forget_history
+from catalog.retention.erase import delete_unnamed, forget_history
 from catalog.retention.events import HOLD_EVENTS, Log
 from catalog.retention.evidence_table import (
     FOLDER,
@@ -42,7 +42,7 @@ from catalog.retention.interlock import as_property, pending_holds, property_of
 from catalog.retention.selection import TABLE_OF, ids_in, locate, matching
 from catalog.schemas import EVIDENCE, TABLES
 from catalog.swap import Change, Summary, swap
-from catalog.sweep import sweep
+from catalog.sweep import referenced, sweep
 
 log = logging.getLogger(__name__)
 
@@ -399,5 +399,12 @@ def _drop(lake: Lake, ended: frozenset[str], sleep: Callable[[float], None]) -> 
 
     swap(lake, EVIDENCE.name, HOLD, decide, attempts=_ATTEMPTS, sleep=sleep)
     if ended:
-        forget_history(lake, EVIDENCE.name, HOLD, sleep=sleep)
+        old: set[str] = set()
+
+        def note(table: Table) -> None:
+            old.update(referenced(table))
+
+        table = forget_history(lake, EVIDENCE.name, HOLD, seen=note, sleep=sleep)
+        # At once: manifests name holds and times. What a crash leaves here the sweep takes.
+        delete_unnamed(lake, table, old)
     return rows

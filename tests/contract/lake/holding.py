@@ -45,7 +45,13 @@ from tests.contract.lake.tasks import LATER, PURPOSE, holds
 
 HELD = [make_read(number, image=True) for number in (3, 4)]
 COPY_STEPS = "ask", "register", "pack", "rows", "commit", "say so", "unregister"
-END_STEPS = "take rows out", "forget old states", "delete packs and rows", "say so"
+END_STEPS = (
+    "take rows out",
+    "forget old states",
+    "delete what they named",
+    "delete packs and rows",
+    "say so",
+)
 NEXT = DAY.date() + timedelta(days=1)
 
 
