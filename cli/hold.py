@@ -91,6 +91,7 @@ def add(
     from catalog.retention.holds import Holds, Purpose
     from catalog.retention.selection import select
 
+    hold_kind = _kind(kind)
     query = _query(plate_file, camera, agency, first, last)
     if query is None and not (read or hit):
         raise typer.BadParameter(
@@ -113,7 +114,7 @@ def add(
     if query is not None and not yes:
         count = {each: sum(r.kind == each for r in records) for each in ("read", "hit")}
         typer.confirm(f"Hold {count['read']} reads and {count['hit']} hits?", abort=True, err=True)
-    purpose = Purpose(_kind(kind), clause, reason, case, day_of(until))
+    purpose = Purpose(hold_kind, clause, reason, case, day_of(until))
     state = Holds(lake, who(by), utc_now).add(records, purpose)
     _tell(state, as_json)
     if state.status(utc_now()) != "held":
