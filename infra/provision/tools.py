@@ -26,10 +26,11 @@ class Tool:
     version: str
 
 
-def find_java() -> Tool | None:
-    """Return a Java of at least the required major version, the lowest such: the engines are
-    older than the newest Javas.
+def find_java(minimum: int | None = None) -> Tool | None:
+    """Return a Java of at least this major version (default: the one all engines run on), the
+    lowest such: the engines are older than the newest Javas.
     """
+    minimum = versions().java.minimum_major if minimum is None else minimum
     candidates = {
         Path(path).resolve()
         for path in (
@@ -45,7 +46,7 @@ def find_java() -> Tool | None:
         for path in sorted(candidates)
         if (match := re.search(r'(?<=version ")(\d+)[^"]*', _output([str(path), "-version"])))
     ]
-    usable = [entry for entry in found if entry[0] >= versions().java.minimum_major]
+    usable = [entry for entry in found if entry[0] >= minimum]
     return Tool(min(usable)[1], min(usable)[2]) if usable else None
 
 
