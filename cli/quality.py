@@ -84,7 +84,10 @@ def run(
     ] = None,
     known_class: Annotated[
         list[str] | None,
-        typer.Option("--class", help="A retention class that rows may have; repeat. [default]"),
+        typer.Option(
+            "--class",
+            help="A retention class that rows may have, instead of the policies'; repeat.",
+        ),
     ] = None,
     registry: _Registry = None,
     zone: _Zone = "UTC",
@@ -120,7 +123,7 @@ def run(
     if ways[-1] and table is not None:
         raise typer.BadParameter("--changed and --every look at every table: leave --table out")
     lake = _open(config, profile, home)
-    plan = _plan(config, profile, home, registry, zone, hot_list, known_class, pages)
+    plan = _plan(lake, config, profile, home, registry, zone, hot_list, known_class, pages)
     if every is not None:
         if metrics is None and config is None:
             metrics = _installation(profile, home).settings.metrics_dir
@@ -245,6 +248,7 @@ def _installation(profile: str | None, home: Path | None) -> Installation:
 
 
 def _plan(
+    lake: Lake,
     config: Path | None,
     profile: str | None,
     home: Path | None,
@@ -265,7 +269,7 @@ def _plan(
         registry = registry or (usual if usual.exists() else None)
     return Plan(
         registry=None if registry is None else load_registry(registry),
-        retention_classes=tuple(known_class or ["default"]),
+        retention_classes=tuple(known_class or sorted(lake.retention.classes)),
         past=Past(zone=zone),
         pages=pages,
         hot_list=None if hot_list is None else _list_opener(hot_list),
@@ -428,7 +432,7 @@ def _tell(outcome: Outcome) -> None:
         f"{outcome.table} {outcome.part}: {outcome.rows:,} rows, "
         f"{held} of {len(outcome.findings)} rules hold ({outcome.seconds:.1f} s)"
     )
-    for finding in outcome.unjudged:
+    for finding in outcome.unjudged if outcome.rows else ():
         typer.echo(f"  not judged: {finding.rule}: {finding.error}")
     for finding in outcome.broken:
         rows = "" if finding.error or finding.subjects else " rows"
