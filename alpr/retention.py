@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
+from functools import cache, cached_property
 from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -33,8 +34,8 @@ AS_POLICY: Final = "default"
 
 _PERIOD = re.compile(r"^\s*(\d{1,5})\s+(day|month|year)s?\s*$")
 _LONGEST_YEARS: Final = 200
-_FOUR_YEARS: Final = tuple(date(2023, 1, 1) + timedelta(days=n) for n in range(1461))
-"""Every day that a period can begin on, with the leap day among them."""
+_CALENDAR_YEARS: Final = 400
+"""After so many years the calendar repeats itself, leap days and all."""
 
 
 @dataclass(frozen=True, order=False)
@@ -76,8 +77,16 @@ class Period:
         return self.days + self.months * 31 + self.years * 366
 
     def covers(self, other: Period) -> bool:
-        """Whether it never ends before the other, whatever day both begin on."""
-        return all(self.after(day) >= other.after(day) for day in _FOUR_YEARS)
+        """Whether it never ends before the other, whatever day both begin on.
+
+        A year covers 12 months and 365 days, not 366 days; 366 days cover a year.
+        """
+        ours, theirs = 12 * self.years + self.months, 12 * other.years + other.months
+        if ours and theirs:
+            return ours >= theirs
+        if ours:
+            return _days_in(ours)[0] >= other.days
+        return self.days >= (_days_in(theirs)[1] if theirs else other.days)
 
     def after(self, day: date) -> date:
         """The last day of a period that begins with `day`, which itself is not counted."""
@@ -88,6 +97,22 @@ class Period:
         return date(year, month, min(day.day, last)) + timedelta(days=self.days)
 
 
+@cache
+def _days_in(months: int) -> tuple[int, int]:
+    """The fewest and the most days that so many months have."""
+    period = Period(months=months)
+    counts = [
+        (period.after(begin) - begin).days
+        for year in range(2000, 2000 + _CALENDAR_YEARS)
+        for month in range(1, 13)
+        # Of the days before the 28th each month has one, so all give what the first gives.
+        for day in (1, 28, 29, 30, 31)
+        if day <= calendar.monthrange(year, month)[1]
+        for begin in (date(year, month, day),)
+    ]
+    return min(counts), max(counts)
+
+
 @dataclass(frozen=True)
 class RetentionClass:
     """Records that are kept for the same time for the same reason.
@@ -95,7 +120,10 @@ class RetentionClass:
     `minimum`: policy forbids to delete before; `maximum`: policy forbids to keep longer; None:
     the policy sets no such bound. `keep`: when they do end, within both. `sources`: patterns
     (`*`, `?`) of the read's `source` that the class is for; empty: any. `clause` names the
-    place in the policy, `why` says it in words.
+    place in the policy that `keep` follows, `why` says it in words; `minimum_clause` and
+    `maximum_clause` name the places that set those bounds, or that were looked at for one.
+
+    Raises ConfigurationError if the three periods contradict each other.
     """
 
     name: str
@@ -108,10 +136,17 @@ class RetentionClass:
     minimum: Period | None = None
     maximum: Period | None = None
     sources: tuple[str, ...] = ()
+    minimum_clause: str = ""
+    maximum_clause: str = ""
 
     def __post_init__(self) -> None:
         if not self.records:
             raise ConfigurationError(f"retention class {self.name} is for no kind of record")
+        keep = ("keep", self.keep, self.clause)
+        minimum = ("minimum", self.minimum, self.minimum_clause)
+        maximum = ("maximum", self.maximum, self.maximum_clause)
+        for longer, shorter in ((maximum, minimum), (keep, minimum), (maximum, keep)):
+            self._check(longer, shorter)
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
@@ -119,6 +154,18 @@ class RetentionClass:
                 f"retention class {self.name}: a time zone such as America/New_York is required, "
                 f"not {self.zone!r}"
             ) from error
+
+    def _check(
+        self, longer: tuple[str, Period | None, str], shorter: tuple[str, Period | None, str]
+    ) -> None:
+        (what, long, clause), (other, short, other_clause) = longer, shorter
+        if long is None or short is None or long.covers(short):
+            return
+        raise ConfigurationError(
+            f"retention class {self.name} contradicts itself: its {what} of {long} "
+            f"({clause or 'no clause'}) can end before its {other} of {short} "
+            f"({other_clause or 'no clause'}); correct one of them"
+        )
 
     def is_for(self, kind: Kind, source: str) -> bool:
         """Whether records of this kind and source may be in the class."""
@@ -167,26 +214,36 @@ class Retention:
     """Which class a record belongs to: agencies follow policies, policies have classes.
 
     `policies`: per policy its classes in the order in which they are tried. `agencies`: which
-    policy an agency follows; all others follow `default`. Class names are unique.
+    policy an agency follows; all others follow `default`. `directed`: per agency the classes
+    that its administrator directed, tried before those of its policy. Class names are unique.
     """
 
     policies: Mapping[str, Sequence[RetentionClass]]
     agencies: Mapping[str, str]
     default: str
+    directed: Mapping[str, Sequence[RetentionClass]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for policy in {self.default, *self.agencies.values()} - set(self.policies):
+        for policy in sorted({self.default, *self.agencies.values()} - set(self.policies)):
             raise ConfigurationError(
                 f"no policy {policy!r} is known; there are {', '.join(sorted(self.policies))}"
             )
-        names = [each.name for classes in self.policies.values() for each in classes]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ConfigurationError(f"two policies have a retention class {', '.join(twice)}")
+        known: dict[str, RetentionClass] = {}
+        for each in self._every():
+            if (first := known.setdefault(each.name, each)) is not each:
+                raise ConfigurationError(
+                    f"two retention classes are named {each.name!r}: of policy {first.policy} "
+                    f"({first.clause}) and of policy {each.policy} ({each.clause}); rename one"
+                )
 
-    @property
-    def classes(self) -> dict[str, RetentionClass]:
+    def _every(self) -> Iterator[RetentionClass]:
+        for classes in (*self.policies.values(), *self.directed.values()):
+            yield from classes
+
+    @cached_property
+    def classes(self) -> Mapping[str, RetentionClass]:
         """Every class by its name."""
-        return {each.name: each for classes in self.policies.values() for each in classes}
+        return {each.name: each for each in self._every()}
 
     def policy_of(self, agency: str) -> str:
         """The policy that an agency follows."""
@@ -197,11 +254,11 @@ class Retention:
     ) -> RetentionClass:
         """The class of a record of an agency.
 
-        `asked` other than AS_POLICY names a class of the agency's own policy (as directed by
-        its administrator). Raises BadInput (`unknown-retention-class`) if it is none, or none
-        for such a record.
+        `asked` other than AS_POLICY names a class of the agency's own: of its policy, or one
+        that its administrator directed. Raises BadInput (`unknown-retention-class`) if it is
+        none, or none for such a record.
         """
-        own = self.policies[self.policy_of(agency)]
+        own = (*self.directed.get(agency, ()), *self.policies[self.policy_of(agency)])
         for each in own:
             if each.is_for(kind, source) and asked in (AS_POLICY, each.name):
                 return each
