@@ -63,7 +63,10 @@ class Intended(msgspec.Struct, frozen=True, kw_only=True, tag="intended"):
 
 
 class Rewrote(msgspec.Struct, frozen=True, kw_only=True, tag="rewrote"):
-    """A swap was done: rows by the partition they moved to, removed, and found past their end."""
+    """A swap was done: rows by the partition they moved to, removed, and found past their end.
+
+    `duplicates`: rows dropped because the day they were to move to has their id already.
+    """
 
     table: str
     day: date
@@ -71,6 +74,7 @@ class Rewrote(msgspec.Struct, frozen=True, kw_only=True, tag="rewrote"):
     moved: dict[str, Count]
     removed: Count
     expired: Count
+    duplicates: Count = 0
 
 
 class Swept(msgspec.Struct, frozen=True, kw_only=True, tag="swept"):
@@ -108,6 +112,7 @@ class OrderState:
     moved: int = 0
     removed: int = 0
     expired: int = 0
+    duplicates: int = 0
     by_day: dict[str, int] = field(default_factory=dict)
     files_deleted: int = 0
     packs_deleted: int = 0
@@ -129,12 +134,13 @@ def fold_order(events: Sequence[OrderEvent]) -> OrderState:
             case Rewrote():
                 moved = sum(event.moved.values())
                 key = f"{event.table} {event.day} {event.retention_class}"
-                rows = moved + event.removed + event.expired
+                rows = moved + event.removed + event.expired + event.duplicates
                 state = replace(
                     state,
                     moved=state.moved + moved,
                     removed=state.removed + event.removed,
                     expired=state.expired + event.expired,
+                    duplicates=state.duplicates + event.duplicates,
                     by_day=state.by_day | {key: state.by_day.get(key, 0) + rows},
                 )
             case Swept():

@@ -51,8 +51,9 @@ log = logging.getLogger(__name__)
 
 EPOCH = "platelake.epoch"
 APPEND, COMPACT, FENCE, OFFSETS, PURGE = "append", "compact", "fence", "offsets", "purge"
+HOLD = "hold"
 
-_SAME_IDS = {COMPACT, FENCE, OFFSETS, PURGE}
+_SAME_IDS = {COMPACT, FENCE, HOLD, OFFSETS, PURGE}
 """Operations after which a table holds the same ids as before, of days that it may hold."""
 
 _TRUSTED_AGE = timedelta(hours=1)

@@ -208,6 +208,7 @@ def as_plain(state: OrderState) -> dict[str, Any]:
         "moved": state.moved,
         "removed": state.removed,
         "expired": state.expired,
+        "duplicates": state.duplicates,
         "by_day": state.by_day,
         "files_deleted": state.files_deleted,
         "packs_deleted": state.packs_deleted,

@@ -21,6 +21,7 @@ from pyiceberg.table import Table, Transaction
 from alpr.errors import Corrupt
 from alpr.holds import Copied, Gone, Hold, HoldEvent, HoldState, Refused, Stuck, fold
 from alpr.retention import KINDS, Kind
+from catalog.commit import HOLD
 from catalog.files import live_files, partition_of
 from catalog.images import ImageRef, PackWriter, read_image
 from catalog.lake import Lake
@@ -45,9 +46,6 @@ from catalog.swap import Change, Summary, swap
 from catalog.sweep import referenced, sweep
 
 log = logging.getLogger(__name__)
-
-HOLD = "hold"
-"""Operation of every swap here; of `reads` and `hits` it changes no row."""
 
 _ROUNDS = 5
 _ATTEMPTS = 20

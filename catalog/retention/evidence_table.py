@@ -105,7 +105,8 @@ def stored_holds(lake: Lake) -> set[str]:
     ):
         for item in lake.store.list(folder):
             name = item.uri.removeprefix(f"{folder}/").partition("/")[0]
-            found.add(name.removeprefix(mark))
+            if name.startswith(mark):
+                found.add(name.removeprefix(mark))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from alpr.errors import BadInput
+from alpr.errors import BadInput, ConfigurationError
 from alpr.holds import (
     HeldRecord,
     Hold,
@@ -140,7 +140,10 @@ class Holds:
     def _zone(self, records: Sequence[HeldRecord]) -> str:
         if not records:
             raise BadInput("bad-hold", "a hold is for at least one record")
-        return self._lake.retention.zone_of(min(records).retention_class)
+        try:
+            return self._lake.retention.zone_of(min(records).retention_class)
+        except ConfigurationError:
+            return "UTC"  # no policy has the class any more: all the more they must be kept
 
     def _change(self, hold_id: str, decide: Callable[[HoldState], HoldEvent]) -> HoldState:
         return fold(

@@ -64,6 +64,13 @@ OnPartition = Callable[[Lake, str, Partition], object]
 """Told each partition whose rows changed, so that what was made of them can be made anew."""
 
 
+def finish_orders(
+    lake: Lake, now: datetime, *, sleep: Callable[[float], None] = time.sleep
+) -> list[OrderState]:
+    """Go on with every unfinished move and removal; raises as `Orders.finish`."""
+    return Orders(lake, lambda: now, sleep=sleep).finish()
+
+
 class Orders:
     """The orders of a lake. `now` gives the time (UTC)."""
 
@@ -236,6 +243,7 @@ class Orders:
                         moved={f"{p.date}/{p.retention_class}": n for p, n in done.moved.items()},
                         removed=done.removed,
                         expired=done.expired,
+                        duplicates=done.duplicates,
                     ),
                 )
                 for changed in (partition, *done.moved):
@@ -317,7 +325,9 @@ class Orders:
         named, offsets = set(referenced(table)), read_offsets(table)
         due = []
         for item in stored:
-            if item.uri in named or not lake.store.exists(item.uri):
+            if not item.uri.endswith(".parquet") or item.uri in named:
+                continue
+            if not lake.store.exists(item.uri):
                 continue
             columns = ["source_topic", "source_partition", "source_offset"]
             rows = read_rows(lake, item.uri, [*target_columns(name), *columns])
@@ -338,7 +348,7 @@ class Orders:
             named = packs_named(lake, lake.table(table.name()[-1]), partition)
             for item in stored:
                 pack = item.uri.removeprefix(f"{lake.config.warehouse}/")
-                if pack in named:
+                if pack in named or pack.endswith("/"):  # a folder's mark
                     continue
                 if pack in known or item.modified <= self._now() - self._safe_age:
                     due.append(item.uri)

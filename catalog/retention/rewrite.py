@@ -62,7 +62,10 @@ class Held(PlatelakeError):
 
 @dataclass(frozen=True)
 class Rewritten:
-    """What one swap did to a partition. `expired`: rows whose new class had let them go already.
+    """What one swap did to a partition.
+
+    `expired`: rows whose new class had let them go already; `duplicates`: rows that were to move
+    to another day, which has their id already (its sender sent it again after the change).
 
     `files`, `packs`: addresses that the table does not name any more, to be deleted.
     """
@@ -72,6 +75,7 @@ class Rewritten:
     moved: Mapping[Partition, int]
     removed: int
     expired: int
+    duplicates: int
     files: tuple[str, ...]
     packs: tuple[str, ...]
 
@@ -125,6 +129,7 @@ def rewrite_partition(
             dict(work.moved),
             work.removed,
             work.expired,
+            work.duplicates,
             tuple(file.file_path for file in plan.inputs),
             tuple(sorted(plan.packs)),
         )
@@ -217,6 +222,7 @@ class _Work:
     moved: dict[Partition, int] = field(default_factory=dict)
     removed: int = 0
     expired: int = 0
+    duplicates: int = 0
 
     def write(self, table_cutoffs: Cutoffs) -> None:
         """Store packs, then files; nothing names them yet."""
@@ -253,9 +259,12 @@ class _Work:
             if partition != self.partition and is_cut_off(partition, self.cutoffs):
                 self.expired += part.num_rows
                 continue
-            if partition != self.partition:
+            if partition.day != self.partition.day:
+                part = self._unknown(partition.day, part)
+            if partition != self.partition and part.num_rows:
                 self.moved[partition] = self.moved.get(partition, 0) + part.num_rows
-            parts.append((partition, part))
+            if part.num_rows:
+                parts.append((partition, part))
         if self.table_name == READS.name:
             parts = self._with_images(parts)
         is_sorted = file.sort_order_id == SORTED
@@ -271,6 +280,21 @@ class _Work:
                     sort_order=SORTED if is_sorted else None,
                 )
             )
+
+    def _unknown(self, day: int, rows: pa.Table) -> pa.Table:
+        """Those whose id the day they move to lacks: the committer looks at one day only."""
+        column = TABLES[self.table_name].id_column
+        known = [
+            read_rows(self.lake, file.file_path, [column])[column].combine_chunks()
+            for file in live_files(self.lake.table(self.table_name), day)
+        ]
+        if not known:
+            return rows
+        kind = rows[column].type
+        values = pa.concat_arrays([each.cast(kind) for each in known])
+        fresh = rows.filter(pc.invert(pc.is_in(rows[column], values)))
+        self.duplicates += rows.num_rows - fresh.num_rows
+        return fresh
 
     def _with_images(
         self, parts: list[tuple[Partition, pa.Table]]

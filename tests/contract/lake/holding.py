@@ -88,8 +88,11 @@ def die(config: Path, task: str, moment: str, step: int) -> subprocess.Completed
 
 
 def stored_bytes(lake: Lake) -> Iterable[tuple[str, bytes]]:
-    """Every object of the lake."""
+    """Every object of the lake, but for the empty ones that stand for a folder in a bucket."""
     for item in lake.store.list(lake.config.warehouse):
+        if item.uri.endswith("/"):
+            assert item.size == 0
+            continue
         yield item.uri, lake.store.read(item.uri)
 
 

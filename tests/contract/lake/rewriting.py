@@ -26,6 +26,8 @@ from catalog.retention.evidence import check_copies
 from catalog.retention.interlock import pinned
 from catalog.retention.orders import Orders
 from catalog.retention.selection import select
+from catalog.rows import Origin
+from catalog.staging import OffsetRange, stage_reads
 from tests.contract.lake.holding import die, stored_bytes
 from tests.contract.lake.samples import (
     DAY,
@@ -208,6 +210,26 @@ class RewritingContract:
         rows = lake.table("reads").scan("retention_class = 'short'").to_arrow().to_pylist()
         assert {row["captured_on"] for row in rows} == {DAY.date() - timedelta(days=1)}
         assert len(rows) == 2
+        self.assert_whole(lake, night)
+
+    def test_a_row_that_its_new_day_has_already_is_not_doubled(self, config: LakeConfig) -> None:
+        """Sent again after the policy changed: it landed in the new class, on another day."""
+        lake = Lake(config)
+        lake.init()
+        night = [_at(read, DAY.replace(hour=2)) for read in make_reads(6, image=True)]
+        committer(lake).commit([stage(lake, night)])
+        again = [
+            msgspec.structs.replace(read, retention_class="short")
+            for read in night
+            if read.agency == "agency-1"
+        ]
+        lake.retention = SHORTER
+        offsets = range(6, 6 + len(again))
+        covered = [OffsetRange("reads", 0, 6, 6 + len(again))]
+        group = stage_reads(lake, again, Origin("reads", 0, offsets), covered, NOW)
+        assert committer(lake).commit([group]).duplicates == 0
+        state = orders(lake).move("agency-1", by="chief.adams", reason="new policy")
+        assert (state.duplicates, state.moved) == (len(again), 0)
         self.assert_whole(lake, night)
 
     def test_rows_past_their_new_end_go(self, lake: Lake) -> None:
