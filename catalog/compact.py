@@ -2,8 +2,10 @@
 
 Landing makes a small file every few seconds. Compaction merges the files of a partition
 into one sorted by (plate, time of capture), in which a look-up reads few pages. It takes
-rows neither in nor out, so it needs no fence: its swap fails if its input is no longer
-there, and the committer simply tries again after it.
+rows neither in nor out, so it can harm nobody: its swap fails if its input is no longer
+there, and the committer simply tries again after it. Two compactions of one table would only
+do each other's work again; so one holds a lock while it runs, and writes the lock's number into
+the table with every merge: one that slept through its lease is fenced.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 from pyiceberg.manifest import DataFile
@@ -24,10 +26,12 @@ from catalog.commit import COMPACT
 from catalog.cutoffs import is_cut_off, read_cutoffs
 from catalog.files import live_files, partition_of, read_rows
 from catalog.lake import Lake
+from catalog.manifests import change_files
 from catalog.parquet import COMPACTED_LEVEL, ParquetFile, Partition, data_file
+from catalog.retention.lock import Lock, held
 from catalog.schemas import SORTED, TABLES
 from catalog.staging import write_rows
-from catalog.swap import Change, Summary, swap
+from catalog.swap import Change, Summary, look_at, swap
 
 log = logging.getLogger(__name__)
 
@@ -103,28 +107,54 @@ def compact(
     *,
     attempts: int = 20,
     clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], None] = time.sleep,
     new_name: Callable[[], str] = lambda: str(uuid.uuid4()),
 ) -> list[Compacted]:
     """Merge what the policy says, one swap a partition; what was done.
 
     A partition whose files are taken away meanwhile (a purge) is left alone. Raises
-    Unavailable or Corrupt if catalogue, store or a file fail.
+    Unavailable if another compaction of the table runs, or catalogue or store do not answer,
+    Corrupt if a file is not whole, Fenced if this one was silent for so long that another began.
     """
+    with held(lake, lock_of(table_name), new_name(), now) as lock:
+        return _compact(
+            lake, table_name, today, policy or CompactionPolicy(), lock, attempts, clock, sleep,
+            new_name,
+        )  # fmt: skip
+
+
+def lock_of(table_name: str) -> str:
+    """The name of the lock under which a table is compacted."""
+    return f"compact.{table_name}"
+
+
+def _compact(
+    lake: Lake,
+    table_name: str,
+    today: date,
+    policy: CompactionPolicy,
+    lock: Lock,
+    attempts: int,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    new_name: Callable[[], str],
+) -> list[Compacted]:
     done = []
-    table = lake.table(table_name)
-    cutoffs = read_cutoffs(table)
-    plan = plan_compaction(
+
+    def look(table: Table) -> list[tuple[Partition, list[DataFile]]]:
+        cutoffs = read_cutoffs(table)
         # What is closed and still there is held; the purge takes what lies there besides.
-        (f for f in live_files(table) if not is_cut_off(partition_of(f), cutoffs)),
-        policy or CompactionPolicy(),
-        today,
-    )
+        open_days = (f for f in live_files(table) if not is_cut_off(partition_of(f), cutoffs))
+        return plan_compaction(open_days, policy, today)
+
+    plan = look_at(lake, table_name, look, sleep=sleep)
     for partition, files in plan:
         started = clock()
-        output = _merge(lake, table_name, partition, files, new_name())
+        lock.renew()
         try:
-            tries = _replace(lake, table_name, files, output, attempts, sleep)
+            output = _merge(lake, table_name, partition, files, new_name())
+            tries = _replace(lake, table_name, files, output, lock, attempts, sleep)
         except _InputsGone:
             # The output is left to the sweep, which knows for certain that nothing names it.
             log.info("compaction of %s/%s: its files are gone", table_name, partition.folder)
@@ -141,7 +171,12 @@ def _merge(
     lake: Lake, table_name: str, partition: Partition, files: Sequence[DataFile], name: str
 ) -> ParquetFile:
     schema = TABLES[table_name].arrow
-    rows = pa.concat_tables(read_rows(lake, file.file_path).cast(schema) for file in files)
+    try:
+        rows = pa.concat_tables(read_rows(lake, file.file_path).cast(schema) for file in files)
+    except Corrupt as error:
+        if _are_live(lake, table_name, partition, files):
+            raise
+        raise _InputsGone from error
     expected = sum(file.record_count for file in files)
     if rows.num_rows != expected:
         raise Corrupt(
@@ -154,27 +189,40 @@ def _merge(
     )
 
 
+def _are_live(lake: Lake, table_name: str, partition: Partition, files: Sequence[DataFile]) -> bool:
+    """Whether the table still has all of these files of a partition."""
+    live = look_at(
+        lake, table_name, lambda table: {f.file_path for f in live_files(table, partition.day)}
+    )
+    return all(file.file_path in live for file in files)
+
+
 def _replace(
     lake: Lake,
     table_name: str,
     inputs: Sequence[DataFile],
     output: ParquetFile,
+    lock: Lock,
     attempts: int,
     sleep: Callable[[float], None],
 ) -> int:
-    """Swap the output in for its inputs; number of attempts. Raises _InputsGone."""
+    """Swap the output in for its inputs; number of attempts. Raises _InputsGone, Fenced."""
 
     def decide(table: Table) -> Change:
+        lock.check(table)
         live = {file.file_path: file for file in live_files(table, output.partition.day)}
         closed = is_cut_off(output.partition, read_cutoffs(table))
         if closed or any(file.file_path not in live for file in inputs):
             raise _InputsGone
 
         def change(transaction: Transaction, summary: Summary) -> None:
-            with transaction.update_snapshot(summary).overwrite() as new:
-                for file in inputs:
-                    new.delete_data_file(live[file.file_path])
-                new.append_data_file(data_file(output, table.metadata.default_spec_id))
+            transaction.set_properties({lock.property: str(lock.token)})
+            change_files(
+                transaction,
+                summary,
+                add=[data_file(output, table.metadata.default_spec_id)],
+                remove=[live[file.file_path] for file in inputs],
+            )
 
         return change
 

@@ -10,16 +10,18 @@ because a second one starts from metadata that the first replaced.
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 from sqlalchemy.exc import DBAPIError
 
-from alpr.errors import Unavailable
+from alpr.errors import Corrupt, Unavailable
 from catalog.lake import Lake
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,9 @@ MAX_SNAPSHOTS, KEEP_SNAPSHOTS = 20, 10
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
 
+_LOOKS = 5
+
+T = TypeVar("T")
 Summary = dict[str, str]
 Change = Callable[[Transaction, Summary], None]
 
@@ -61,7 +66,9 @@ def swap(
     """Change a table. `decide` looks at its current state and gives the change, or None to stop.
 
     The change must add a snapshot, with the summary it is given: changes of properties
-    alone do not make a concurrent commit fail. Errors of `decide` pass through.
+    alone do not make a concurrent commit fail. Errors of `decide` pass through, but for a file
+    that it did not find because a purge deleted it with the state that named it: such a state
+    would have lost the race, so it is decided anew.
     Raises Unavailable after `attempts` attempts; the change has then not landed, or, if
     the catalogue stayed silent, may have: deciding anew finds out.
     """
@@ -77,7 +84,14 @@ def swap(
             continue
         if attempt and (landed := _landed(table, name)) is not None:
             return Swapped(table, landed, attempt)
-        change = decide(table)
+        try:
+            change = decide(table)
+        except (OSError, Corrupt) as error:
+            if isinstance(error, Corrupt) and not _is_outdated(lake, table_name, table):
+                raise
+            log.info("%s of %s looked at a state that is gone", operation, table_name)
+            trouble = error
+            continue
         if change is None:
             return Swapped(table, None, attempt + 1)
         try:
@@ -103,6 +117,33 @@ def swap(
     ) from trouble
 
 
+def look_at(
+    lake: Lake,
+    table_name: str,
+    look: Callable[[Table], T],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """What `look` makes of a table's current state, for those who change nothing.
+
+    It looks anew if it did not find a file because a purge deleted it with the state that named
+    it. Raises Unavailable if the store does not answer, and what `look` raises.
+    """
+    for attempt in range(_LOOKS):
+        if attempt:
+            sleep(min(_FIRST_WAIT * 2 ** (attempt - 1), _LONGEST_WAIT))
+        table = lake.table(table_name)
+        try:
+            return look(table)
+        except (OSError, Corrupt) as error:
+            if isinstance(error, Corrupt) and not _is_outdated(lake, table_name, table):
+                raise
+            trouble = error
+    raise Unavailable(
+        f"table {table_name} could not be read in {_LOOKS} attempts, last for: {trouble}"
+    ) from trouble
+
+
 def operations_since(table: Table, snapshot_id: int | None) -> list[str | None] | None:
     """Operations (newest first) after a snapshot up to the head; None if it is not an ancestor.
 
@@ -122,6 +163,14 @@ def head(table: Table) -> int | None:
     """Id of the current snapshot; None if the table never had one."""
     snapshot = table.current_snapshot()
     return None if snapshot is None else snapshot.snapshot_id
+
+
+def _is_outdated(lake: Lake, table_name: str, table: Table) -> bool:
+    """Whether a table has another state by now; also if nobody can say."""
+    try:
+        return lake.table(table_name).metadata_location != table.metadata_location
+    except Unavailable:
+        return True
 
 
 def _landed(table: Table, name: str) -> int | None:

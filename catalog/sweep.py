@@ -16,6 +16,7 @@ from pyiceberg.table import Table
 
 from catalog.lake import Lake
 from catalog.store import StoredObject
+from catalog.swap import look_at
 
 SAFE_AGE = timedelta(hours=24)
 """Longer than any upload waits for its commit. The committer looks whether files that it
@@ -56,7 +57,7 @@ def orphans(lake: Lake, table_name: str) -> list[StoredObject]:
     location = lake.table(table_name).location()
     # First list, then ask what is named: a file committed in between is then known.
     stored = list(lake.store.list(location))
-    named = set(referenced(lake.table(table_name)))
+    named = look_at(lake, table_name, lambda table: set(referenced(table)))
     return [item for item in stored if item.uri not in named]
 
 

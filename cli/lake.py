@@ -70,7 +70,7 @@ def compact(
     """
     import time
 
-    from alpr.errors import Unavailable
+    from alpr.errors import Fenced, Unavailable
 
     lake, tables = open_lake(config, profile, home), _tables(table)
     stop = threading.Event() if every is None else stop_event()
@@ -80,7 +80,7 @@ def compact(
         for name in tables:
             try:
                 done = _compact_once(lake, name, sweeping)
-            except Unavailable as error:
+            except (Fenced, Unavailable) as error:
                 if every is None:
                     raise
                 typer.echo(f"{name}: {error}", err=True)

@@ -274,6 +274,9 @@ def _forget(run: _Run, table_name: str) -> tuple[Table, set[str]]:
 
     A commit on its way fails when the head moves, and writes its metadata anew. So what lay
     there before this swap, and is not named after it, never will be: no age needs to be waited for.
+
+    Whoever reads an old state at this moment will miss its files. So it is only done when
+    something went; what is left over otherwise, by a commit that failed, is for the sweep.
     """
     lake, lying = run.lake, set[str]()
 
@@ -305,10 +308,12 @@ def _finish(
     remaining: list[str] = []
     unknown: set[str] = set()
     for name in TABLES:
-        table, dead = _forget(run, name)
+        own = [part for part in landed if part.table == name]
+        table, dead = lake.table(name), set[str]()
+        if any(part.files for part in own):
+            table, dead = _forget(run, name)
         run.step(f"delete {name}")
         drop_index(lake, name, read_cutoffs(table))
-        own = [part for part in landed if part.table == name]
         remaining += _delete(run, table, own, dead, others)
         unknown |= classes_of(lake, name)
     run.step("evidence")

@@ -242,6 +242,29 @@ class PurgeContract:
             purge(lake, on_step=take_over)
         assert stored_ids(lake) == kept
 
+    def test_who_looked_at_a_state_that_is_purged_looks_again(
+        self, lake: InterruptedLake, config: LakeConfig
+    ) -> None:
+        """A purge deletes the files of old states: a commit that read one of them failed."""
+        kept = fill(lake)
+        owner = Committer(lake, "reads", now=lambda: NOW, sleep=no_sleep)  # knows no ids yet
+        group = stage(lake, make_reads(6, image=True) + make_reads(5, first=70), first=60)
+        lake.after_load.append(lambda: purge(Lake(config)))
+        result = owner.commit([group])
+        assert (result.attempts, result.duplicates) == (2, 6)
+        assert stored_ids(lake) == sorted(kept + ids_of(make_reads(5, first=70)))
+
+    def test_a_run_without_anything_due_leaves_old_states_to_their_readers(
+        self, lake: Lake
+    ) -> None:
+        fill(lake)
+        purge(lake)
+        reader = lake.table("reads")
+        owner = Committer(lake, "reads", now=lambda: NOW, sleep=no_sleep)
+        owner.commit([stage(lake, make_reads(5, first=70), first=60)])
+        purge(lake)
+        assert reader.scan().to_arrow().num_rows == 30
+
     def test_landing_and_compaction_go_on_beside_it(self, lake: Lake, config: LakeConfig) -> None:
         kept = fill(lake)
         stop = threading.Event()

@@ -16,9 +16,10 @@ from catalog.config import LakeConfig
 from catalog.lake import Lake
 from infra.services.minio import Minio
 from infra.services.postgres import Postgres
+from tests.contract.lake.compacting import CompactionContract
 from tests.contract.lake.landing import LandingContract
-from tests.contract.lake.samples import NOW, make_reads, no_sleep, stage, stored_ids
 from tests.contract.lake.purging import PurgeContract
+from tests.contract.lake.samples import NOW, make_reads, no_sleep, stage, stored_ids
 from tests.contract.lake.upkeep import UpkeepContract
 
 pytestmark = pytest.mark.integration
@@ -30,6 +31,10 @@ class TestLandingServices(LandingContract):
 
 class TestUpkeepServices(UpkeepContract):
     """See UpkeepContract."""
+
+
+class TestCompactionServices(CompactionContract):
+    """See CompactionContract."""
 
 
 class TestPurgeServices(PurgeContract):

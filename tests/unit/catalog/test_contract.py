@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.contract.lake.compacting import CompactionContract
 from tests.contract.lake.landing import LandingContract
 from tests.contract.lake.purging import PurgeContract
 from tests.contract.lake.upkeep import UpkeepContract
@@ -13,6 +14,10 @@ class TestLandingLocal(LandingContract):
 
 class TestUpkeepLocal(UpkeepContract):
     """See UpkeepContract."""
+
+
+class TestCompactionLocal(CompactionContract):
+    """See CompactionContract."""
 
 
 class TestPurgeLocal(PurgeContract):
