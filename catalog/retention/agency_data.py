@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from pyiceberg.manifest import DataFile
 
+from alpr.errors import Corrupt, Unavailable
 from catalog.files import live_files, partition_of
 from catalog.images import ImageRef, read_image
 from catalog.lake import Lake
@@ -23,6 +25,7 @@ from catalog.retention.seal import Folder, Sealed, sealed
 from catalog.retention.selection import Progress, Where, matching
 from catalog.retention.signing import SigningKey
 from catalog.schemas import READS, TABLES
+from catalog.swap import look_at
 
 FORMAT = "platelake-agency-1"
 
@@ -122,16 +125,29 @@ def _rows(
     for name in TABLES if only is None else (only,):
         files = [
             file
-            for file in live_files(lake.table(name))
+            for file in look_at(lake, name, lambda table: list(live_files(table)))
             if (first is None or partition_of(file).date >= first)
             and (last is None or partition_of(file).date <= last)
         ]
         files.sort(key=partition_of)
         for number, file in enumerate(files, 1):
             partition = partition_of(file)
-            for rows in matching(lake, file.file_path, asked, ["agency"], columns):
+            for rows in _matching(lake, file, asked, columns):
                 yield name, partition.date, partition.retention_class, rows
             progress(number, len(files))
+
+
+def _matching(
+    lake: Lake, file: DataFile, where: Where, columns: list[str] | None
+) -> Iterator[pa.Table]:
+    try:
+        yield from matching(lake, file.file_path, where, ["agency"], columns)
+    except Corrupt as error:
+        if lake.store.exists(file.file_path):
+            raise
+        raise Unavailable(
+            f"{file.file_path} was purged while the rows were being read: run it again"
+        ) from error
 
 
 def _writer(

@@ -42,7 +42,7 @@ from catalog.retention.evidence_table import (
 from catalog.retention.interlock import as_property, pending_holds, property_of
 from catalog.retention.selection import TABLE_OF, ids_in, locate, matching
 from catalog.schemas import EVIDENCE, TABLES
-from catalog.swap import Change, Summary, swap
+from catalog.swap import Change, Summary, look_at, swap
 from catalog.sweep import referenced, sweep
 
 log = logging.getLogger(__name__)
@@ -283,7 +283,7 @@ def _commit(
     sleep: Callable[[float], None],
     new_name: Callable[[], str],
 ) -> None:
-    if files_of(lake.table(EVIDENCE.name), hold.hold_id):
+    if look_at(lake, EVIDENCE.name, lambda table: files_of(table, hold.hold_id), sleep=sleep):
         return  # an earlier attempt got this far
 
     def folder(_class: str, _day: date) -> str:

@@ -19,6 +19,7 @@ from catalog.files import live_files, read_rows
 from catalog.lake import Lake
 from catalog.parquet import COMPACTED_LEVEL, captured_bounds, encode
 from catalog.schemas import CAPTURED, EVIDENCE, EVIDENCE_PARTITIONING, NAMESPACE, PROPERTIES
+from catalog.swap import look_at
 
 FOLDER = "evidence"
 """Where the image packs of all holds lie, below the warehouse."""
@@ -54,9 +55,14 @@ def rows_of(lake: Lake, hold_id: str) -> list[Row]:
     """The copies of a hold, by time of capture; none if there is no such table yet."""
     if not lake.catalog.table_exists(EVIDENCE.identifier):
         return []
-    rows: list[Row] = []
-    for file in files_of(lake.table(EVIDENCE.name), hold_id):
-        rows += read_rows(lake, file.file_path).to_pylist()
+
+    def look(table: Table) -> list[Row]:
+        rows: list[Row] = []
+        for file in files_of(table, hold_id):
+            rows += read_rows(lake, file.file_path).to_pylist()
+        return rows
+
+    rows = look_at(lake, EVIDENCE.name, look)
     return sorted(rows, key=lambda row: (row["captured_at"], row["kind"], row["record_id"]))
 
 
@@ -98,7 +104,7 @@ def stored_holds(lake: Lake) -> set[str]:
     """The holds that have a row or a stored object."""
     found = set()
     if lake.catalog.table_exists(EVIDENCE.identifier):
-        found |= {file.partition[0] for file in live_files(lake.table(EVIDENCE.name))}
+        found |= look_at(lake, EVIDENCE.name, _holds_of)
     for folder, mark in (
         (f"{lake.config.warehouse}/{FOLDER}", "hold="),
         (f"{_location(lake)}/data", "hold_id="),
@@ -108,6 +114,10 @@ def stored_holds(lake: Lake) -> set[str]:
             if name.startswith(mark):
                 found.add(name.removeprefix(mark))
     return found
+
+
+def _holds_of(table: Table) -> set[str]:
+    return {file.partition[0] for file in live_files(table)}
 
 
 def _location(lake: Lake) -> str:

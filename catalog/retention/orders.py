@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.table import Table
 
-from alpr.errors import BadInput
+from alpr.errors import BadInput, Corrupt
 from alpr.orders import (
     Action,
     Began,
@@ -55,6 +55,7 @@ from catalog.retention.rewrite import (
 )
 from catalog.schemas import HITS, READS, TABLES
 from catalog.store import StoredObject
+from catalog.swap import look_at
 from catalog.sweep import SAFE_AGE, referenced
 
 KIND_OF: Mapping[str, Kind] = {READS.name: "read", HITS.name: "hit"}
@@ -210,8 +211,12 @@ class Orders:
 
     def _partitions(self, order: Order, table_name: str) -> list[Partition]:
         """Where the order may find rows: also those that others are writing to meanwhile."""
-        files = live_files(self._lake.table(table_name))
-        return sorted(p for p in {partition_of(file) for file in files} if order.covers(p.date))
+
+        def look(table: Table) -> set[Partition]:
+            return {partition_of(file) for file in live_files(table)}
+
+        found = look_at(self._lake, table_name, look, sleep=self._sleep)
+        return sorted(partition for partition in found if order.covers(partition.date))
 
     def _rewrite(self, order: Order, name: str, partition: Partition, target: Target) -> None:
         def intend(files: Sequence[str], packs: Sequence[str]) -> None:
@@ -300,52 +305,62 @@ class Orders:
                 partitions |= set(self._partitions(order, name))
             if not partitions:
                 continue
-            table = forget_history(self._lake, name, REWRITE, sleep=self._sleep)
-            gone = delete_unnamed(self._lake, table, {uri for each in own for uri in each.files})
-            gone += self._delete_remnants(table, partitions, self._target(order, KIND_OF[name]))
+            forget_history(self._lake, name, REWRITE, sleep=self._sleep)
+            gone = self._delete_files(name, {uri for each in own for uri in each.files})
+            gone += self._delete_remnants(name, partitions, self._target(order, KIND_OF[name]))
             files += len(gone)
             if name == READS.name:
                 known = {pack for each in own for pack in each.packs}
-                deleted, young = self._delete_packs(table, partitions, known)
+                deleted, young = self._delete_packs(partitions, known)
                 packs, waiting = packs + deleted, waiting + young
         return Swept(at=self._now(), files=files, packs=packs, waiting=waiting)
 
-    def _delete_remnants(
-        self, table: Table, partitions: set[Partition], target: Target
-    ) -> list[str]:
+    def _delete_files(self, name: str, uris: set[str]) -> list[str]:
+        def look(table: Table) -> list[str]:
+            return delete_unnamed(self._lake, table, uris)
+
+        return look_at(self._lake, name, look, sleep=self._sleep)
+
+    def _delete_remnants(self, name: str, partitions: set[Partition], target: Target) -> list[str]:
         """Files that a merge or an earlier crash left, with rows that are to go.
 
         A file whose every row lies below the committed offsets can never be committed any more,
         whatever its age: the committer would trim it all. A merge under way with such rows fails,
         since its inputs are gone.
         """
-        lake, name = self._lake, table.name()[-1]
-        stored = list(stored_rows(lake, name, sorted(partitions)))  # listed first: a file that
-        table = lake.table(name)  # is committed in between is then named, or above the offsets
-        named, offsets = set(referenced(table)), read_offsets(table)
+        lake = self._lake
+        # Listed first: a file that is committed in between is then named, or above the offsets.
+        stored = list(stored_rows(lake, name, sorted(partitions)))
+        named, offsets = look_at(
+            lake,
+            name,
+            lambda table: (set(referenced(table)), read_offsets(table)),
+            sleep=self._sleep,
+        )
         due = []
         for item in stored:
             if not item.uri.endswith(".parquet") or item.uri in named:
                 continue
-            if not lake.store.exists(item.uri):
-                continue
             columns = ["source_topic", "source_partition", "source_offset"]
-            rows = read_rows(lake, item.uri, [*target_columns(name), *columns])
+            try:
+                rows = read_rows(lake, item.uri, [*target_columns(name), *columns])
+            except Corrupt:
+                if lake.store.exists(item.uri):
+                    raise
+                continue  # a sweep took it
             if targets_of(rows, target)[1].any() and _is_committed(rows, offsets):
                 due.append(item.uri)
         if due:
             lake.store.delete(due)
         return due
 
-    def _delete_packs(
-        self, table: Table, partitions: set[Partition], known: set[str]
-    ) -> tuple[int, int]:
+    def _delete_packs(self, partitions: set[Partition], known: set[str]) -> tuple[int, int]:
         """Delete packs that no row names; how many, and how many are too young to be sure."""
         lake, due, young = self._lake, [], 0
         for partition in sorted(partitions):
             folder = image_folder(partition.retention_class, partition.date)
             stored: list[StoredObject] = list(lake.store.list(f"{lake.config.warehouse}/{folder}"))
-            named = packs_named(lake, lake.table(table.name()[-1]), partition)
+            named = packs_named(lake, partition)
             for item in stored:
                 pack = item.uri.removeprefix(f"{lake.config.warehouse}/")
                 if pack in named or pack.endswith("/"):  # a folder's mark

@@ -37,7 +37,7 @@ from catalog.retention.interlock import pinned
 from catalog.rows import local_days
 from catalog.schemas import READS, SORTED, TABLES
 from catalog.staging import split, write_rows
-from catalog.swap import Change, Summary, swap
+from catalog.swap import Change, Summary, look_at, swap
 
 REWRITE = "rewrite"
 """Operation of the swap: the committer then loads the ids of its days again."""
@@ -111,14 +111,23 @@ def rewrite_partition(
     answer or others always were faster, Corrupt for damaged files or packs.
     """
     for _ in range(_ROUNDS):
-        table = lake.table(table_name)
-        plan = _plan(lake, table, partition, target)
+        table, plan = look_at(
+            lake,
+            table_name,
+            lambda state: (state, _plan(lake, state, partition, target)),
+            sleep=sleep,
+        )
         if not plan.inputs:
             return
         _refuse_held(table, partition)
         intend([file.file_path for file in plan.inputs], sorted(plan.packs))
         work = _Work(lake, table_name, partition, target, dict(cutoffs), plan, new_name)
-        work.write(read_cutoffs(table))
+        try:
+            work.write(read_cutoffs(table))
+        except Corrupt:
+            if _are_live(lake, table_name, partition, plan, sleep):
+                raise
+            continue  # a purge took them while they were read
         try:
             _replace(lake, table_name, partition, plan, work, sleep)
         except _DecideAnew:
@@ -154,14 +163,18 @@ def target_columns(table_name: str) -> list[str]:
     return [*TARGET_COLUMNS, *(["source"] if table_name == READS.name else [])]
 
 
-def packs_named(lake: Lake, table: Table, partition: Partition) -> set[str]:
-    """The packs that the rows of a partition point into, below the warehouse."""
-    named: set[str] = set()
-    for file in live_files(table, partition.day):
-        if partition_of(file) == partition:
-            rows = read_rows(lake, file.file_path, list(IMAGES))
-            named |= {ref.pack for name in IMAGES for ref in _refs(rows[name])}
-    return named
+def packs_named(lake: Lake, partition: Partition) -> set[str]:
+    """The packs that the reads of a partition point into, below the warehouse."""
+
+    def look(table: Table) -> set[str]:
+        named: set[str] = set()
+        for file in live_files(table, partition.day):
+            if partition_of(file) == partition:
+                rows = read_rows(lake, file.file_path, list(IMAGES))
+                named |= {ref.pack for name in IMAGES for ref in _refs(rows[name])}
+        return named
+
+    return look_at(lake, READS.name, look)
 
 
 def _plan(lake: Lake, table: Table, partition: Partition, target: Target) -> _Plan:
@@ -284,10 +297,14 @@ class _Work:
     def _unknown(self, day: int, rows: pa.Table) -> pa.Table:
         """Those whose id the day they move to lacks: the committer looks at one day only."""
         column = TABLES[self.table_name].id_column
-        known = [
-            read_rows(self.lake, file.file_path, [column])[column].combine_chunks()
-            for file in live_files(self.lake.table(self.table_name), day)
-        ]
+
+        def look(table: Table) -> list[pa.Array]:
+            return [
+                read_rows(self.lake, file.file_path, [column])[column].combine_chunks()
+                for file in live_files(table, day)
+            ]
+
+        known = look_at(self.lake, self.table_name, look)
         if not known:
             return rows
         kind = rows[column].type
@@ -360,6 +377,20 @@ def _replace(
         return change
 
     swap(lake, table_name, REWRITE, decide, attempts=_ATTEMPTS, sleep=sleep)
+
+
+def _are_live(
+    lake: Lake,
+    table_name: str,
+    partition: Partition,
+    plan: _Plan,
+    sleep: Callable[[float], None],
+) -> bool:
+    def look(table: Table) -> bool:
+        live = {file.file_path for file in live_files(table, partition.day)}
+        return live >= {file.file_path for file in plan.inputs}
+
+    return look_at(lake, table_name, look, sleep=sleep)
 
 
 def _refuse_held(table: Table, partition: Partition) -> None:

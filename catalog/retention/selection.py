@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
 
 from alpr.errors import BadInput, Corrupt, Unavailable
 from alpr.holds import HeldRecord
@@ -22,6 +23,7 @@ from alpr.retention import Kind
 from catalog.files import live_files, partition_of
 from catalog.lake import Lake
 from catalog.schemas import HITS, READS, TableDef
+from catalog.swap import look_at
 
 TABLE_OF: dict[Kind, TableDef] = {"read": READS, "hit": HITS}
 
@@ -87,7 +89,7 @@ def select(
     read_ids = set(reads)
     if hits:
         columns = ["hit_id", "read_id"]
-        rows = _records(lake, "hit", ids_in("hit_id", hits), columns, days, progress)
+        rows = _records(lake, "hit", ids_in("hit_id", hits), columns, days, progress, limit)
         by_id: dict[str, str] = {}
         for record, row in rows:
             found["hit", record.record_id] = record
@@ -98,18 +100,18 @@ def select(
         days = (query.first.date() - _ONE_DAY, query.last.date() + _ONE_DAY)
         columns = ["read_id", *query.columns]
         for record, _ in _records(
-            lake, "read", query.where, columns, days, progress, plate=query.plate
+            lake, "read", query.where, columns, days, progress, limit, query.plate
         ):
             found["read", record.record_id] = record
-            _within(found, limit)
+        _within(found, limit)
     elif read_ids:
         where = ids_in("read_id", read_ids)
-        for record, _ in _records(lake, "read", where, ["read_id"], days, progress):
+        for record, _ in _records(lake, "read", where, ["read_id"], days, progress, limit):
             found["read", record.record_id] = record
         _all_found("read", reads, {record_id for kind, record_id in found if kind == "read"})
     if query is not None and found:
         where = ids_in("read_id", [record_id for _, record_id in found])
-        for record, _ in _records(lake, "hit", where, ["hit_id", "read_id"], days, progress):
+        for record, _ in _records(lake, "hit", where, ["hit_id", "read_id"], days, progress, limit):
             found["hit", record.record_id] = record
     _within(found, limit)
     return sorted(found.values())
@@ -127,18 +129,22 @@ def locate(lake: Lake, kind: Kind, records: Iterable[HeldRecord]) -> dict[str, D
     days = {record.captured_on for record in wanted}
     near = {day + _ONE_DAY * step for day in days for step in (-1, 0, 1)}
     seen = {(record.captured_on, record.retention_class) for record in wanted}
-    table = lake.table(TABLE_OF[kind].name)
-    files = [file for file in live_files(table) if partition_of(file).date in near]
-    files.sort(key=lambda f: (partition_of(f).date, partition_of(f).retention_class) not in seen)
-    found: dict[str, DataFile] = {}
-    for file in files:
-        if len(found) == len(ids):
-            break
-        for part in matching(
-            lake, file.file_path, ids_in(column, ids - found.keys()), [column], [column]
-        ):
-            found |= dict.fromkeys(part[column].to_pylist(), file)
-    return found
+
+    def look(table: Table) -> dict[str, DataFile]:
+        files = [file for file in live_files(table) if partition_of(file).date in near]
+        files.sort(
+            key=lambda f: (partition_of(f).date, partition_of(f).retention_class) not in seen
+        )
+        found: dict[str, DataFile] = {}
+        for file in files:
+            if len(found) == len(ids):
+                break
+            missing = ids_in(column, ids - found.keys())
+            for part in matching(lake, file.file_path, missing, [column], [column]):
+                found |= dict.fromkeys(part[column].to_pylist(), file)
+        return found
+
+    return look_at(lake, TABLE_OF[kind].name, look)
 
 
 def matching(
@@ -179,28 +185,32 @@ def _records(
     columns: Sequence[str],
     days: tuple[date, date] | None,
     progress: Progress,
+    limit: int,
     plate: str | None = None,
-) -> Iterator[tuple[HeldRecord, dict[str, str]]]:
+) -> list[tuple[HeldRecord, dict[str, str]]]:
+    """The records that `where` marks, with the columns it saw; a few more than `limit` at most."""
     definition = TABLE_OF[kind]
-    files = [
-        file
-        for file in live_files(lake.table(definition.name))
-        if days is None or days[0] <= partition_of(file).date <= days[1]
-    ]
-    for number, file in enumerate(files, 1):
-        partition = partition_of(file)
-        for part in matching(lake, file.file_path, where, columns, columns, plate):
-            for row in part.to_pylist():
-                yield (
-                    HeldRecord(
-                        kind,
-                        row[definition.id_column],
-                        partition.date,
-                        partition.retention_class,
-                    ),
-                    row,
-                )
-        progress(number, len(files))
+
+    def look(table: Table) -> list[tuple[HeldRecord, dict[str, str]]]:
+        files = [
+            file
+            for file in live_files(table)
+            if days is None or days[0] <= partition_of(file).date <= days[1]
+        ]
+        found = []
+        for number, file in enumerate(files, 1):
+            day, name = partition_of(file).date, partition_of(file).retention_class
+            for part in matching(lake, file.file_path, where, columns, columns, plate):
+                found += [
+                    (HeldRecord(kind, row[definition.id_column], day, name), row)
+                    for row in part.to_pylist()
+                ]
+            if len(found) > limit:
+                break
+            progress(number, len(files))
+        return found
+
+    return look_at(lake, definition.name, look)
 
 
 def _may_have(group: pq.RowGroupMetaData, plate: str) -> bool:

@@ -26,6 +26,7 @@ from catalog.query import connect
 from catalog.retention.evidence import check_copies, complete_pending, image_of, purge_evidence
 from catalog.retention.evidence_table import rows_of
 from catalog.retention.interlock import pending_holds, pinned
+from catalog.retention.purge import run_purge
 from catalog.retention.selection import Query, select
 from catalog.swap import Change, swap
 from tests.contract.lake.samples import (
@@ -318,6 +319,29 @@ class HoldingContract:
         assert sum(image == HELD[0].crop for data in packs for _, image in walk(data)) == 1
         assert holds(lake).state(hold_id).status(LATER) == "gone"
         assert purge_evidence(lake, LATER, sleep=no_sleep) == []
+
+    def test_the_purge_itself_finishes_a_dead_hold_and_ends_a_released_one(
+        self, lake: Lake, path: Path
+    ) -> None:
+        """Registered and killed; the day ends; the purge copies first, and takes the day after."""
+        assert die(path, "add_hold", "after", 2).returncode == -signal.SIGKILL
+        assert pinned(lake.table("reads"))
+        later = NOW + timedelta(days=40)
+        (report,) = run_purge(lake, lambda: later, sleep=no_sleep)
+        assert (report.unfinished, report.respected, report.remaining) == ((), {}, ())
+        assert stored_ids(lake) == []
+        (state,) = holds(lake).all()
+        assert state.status(later) == "held"
+        stored = check_copies(lake, state.hold.hold_id)
+        assert {row["plate"] for row in stored} == {read.plate for read in HELD}
+        holds(lake, later).release(state.hold.hold_id, "acquitted")
+        (report,) = run_purge(lake, lambda: later + timedelta(hours=1), sleep=no_sleep)
+        assert [(each.hold_id, each.records) for each in report.evidence] == [
+            (state.hold.hold_id, 2)
+        ]
+        left = [uri for uri, _ in stored_bytes(lake)]
+        assert not [uri for uri in left if state.hold.hold_id in uri or uri.endswith(".pack")]
+        assert not [uri for uri in left if uri.endswith(".parquet")]
 
     def test_two_holds_on_one_record_end_apart(self, lake: Lake) -> None:
         first = holds(lake).add(self.records(lake), PURPOSE)
