@@ -61,6 +61,9 @@ from catalog.sweep import SAFE_AGE, referenced
 KIND_OF: Mapping[str, Kind] = {READS.name: "read", HITS.name: "hit"}
 
 _EPOCH = date(1970, 1, 1)
+_CLOCKS = timedelta(minutes=5)
+"""By how much the store's clock may be behind ours."""
+
 OnPartition = Callable[[Lake, str, Partition], object]
 """Told each partition whose rows changed, so that what was made of them can be made anew."""
 
@@ -311,7 +314,7 @@ class Orders:
             files += len(gone)
             if name == READS.name:
                 known = {pack for each in own for pack in each.packs}
-                deleted, young = self._delete_packs(partitions, known)
+                deleted, young = self._delete_packs(order, partitions, known)
                 packs, waiting = packs + deleted, waiting + young
         return Swept(at=self._now(), files=files, packs=packs, waiting=waiting)
 
@@ -354,8 +357,13 @@ class Orders:
             lake.store.delete(due)
         return due
 
-    def _delete_packs(self, partitions: set[Partition], known: set[str]) -> tuple[int, int]:
-        """Delete packs that no row names; how many, and how many are too young to be sure."""
+    def _delete_packs(
+        self, order: Order, partitions: set[Partition], known: set[str]
+    ) -> tuple[int, int]:
+        """Delete packs that no row names; how many, and how many are too young to be sure.
+
+        What was stored after the order was given belongs to uploads that came after it.
+        """
         lake, due, young = self._lake, [], 0
         for partition in sorted(partitions):
             folder = image_folder(partition.retention_class, partition.date)
@@ -367,7 +375,7 @@ class Orders:
                     continue
                 if pack in known or item.modified <= self._now() - self._safe_age:
                     due.append(item.uri)
-                else:
+                elif item.modified <= order.at + _CLOCKS:
                     young += 1
         if due:
             lake.store.delete(due)

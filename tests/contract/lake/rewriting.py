@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import signal
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -146,13 +146,16 @@ class RewritingContract:
         assert seen_anywhere(lake, GOING) == set()
 
     def test_a_pack_too_young_to_be_sure_is_waited_for(self, lake: Lake) -> None:
-        """Its rows may be about to be committed."""
+        """Its rows may be about to be committed. One that was stored later is another matter."""
         stage(lake, make_reads(3, first=100, image=True), first=FILES * ROWS)
-        careful = Orders(lake, lambda: NOW, sleep=no_sleep)
+        careful = Orders(lake, lambda: datetime.now(UTC), sleep=no_sleep)
         state = careful.remove("agency-1", by="chief.adams", reason="left")
         assert (state.waiting, state.finished) == (1, None)
         (done,) = orders(lake).finish()
         assert (done.waiting, done.finished is None) == (0, False)
+        stage(lake, make_reads(3, first=200, image=True), first=FILES * ROWS)
+        before = Orders(lake, lambda: datetime.now(UTC) - timedelta(hours=1), sleep=no_sleep)
+        assert before.remove("agency-1", by="chief.adams", reason="left").waiting == 0
         self.assert_whole(lake, STAYING)
 
     def test_a_range_of_days(self, lake: Lake) -> None:
