@@ -1,0 +1,327 @@
+"""The look-ups themselves: a query and a view in, Arrow out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from alpr.lookalikes import exact, is_pattern, pattern, variants
+from catalog.lookup.index import OpenBlock
+from catalog.lookup.query import Canvass, Common, Sighting, Together, Where
+from catalog.lookup.scan import Keep, scan
+from catalog.lookup.view import File, View
+from catalog.parquet import Partition
+from catalog.schemas import READS
+
+EVERY: Final = tuple(READS.arrow.names)
+"""All columns of table `reads`."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+def find(view: View, query: Sighting, columns: Sequence[str] = EVERY) -> pa.Table:
+    """Up to `limit` reads of a plate, the newest first. Raises BadInput, Corrupt or Unavailable."""
+    newest = [("captured_at", "descending"), ("read_id", "ascending")]
+    needed = list(dict.fromkeys([*columns, "captured_at", "read_id"]))
+    rows = _joined(stream(view, query, needed), needed)
+    return rows.sort_by(newest).slice(0, query.limit).select(list(columns))
+
+
+def stream(view: View, query: Sighting, columns: Sequence[str] = EVERY) -> Iterator[pa.Table]:
+    """Every read of a plate, in parts, by day; the limit is the caller's. Raises as `find`."""
+    for plates, files, certain in _sought(view, query):
+        yield from scan(
+            view,
+            files,
+            columns,
+            _plate_and(query.where, plates),
+            # Where the index knows that the plate is there, all is fetched at once.
+            filter_columns=_order("plate", *query.where.columns, *(columns if certain else ())),
+            plates=plates if isinstance(plates, list) else None,
+        )
+
+
+def plates_of(view: View, query: Sighting) -> list[str]:
+    """The plates that the index has for a query, ascending; days that it does not cover are not
+    among them."""
+    found: set[str] = set()
+    for plates, _, certain in _sought(view, query):
+        if certain and isinstance(plates, list):
+            found.update(plates)
+    return sorted(found)
+
+
+def canvass(view: View, query: Canvass, columns: Sequence[str] = EVERY) -> pa.Table:
+    """Up to `limit` reads of a place and time, in their order. Raises as `find`."""
+    where = query.where
+    files = view.within(where.first, where.last, where.classes)
+    needed = list(dict.fromkeys([*columns, "captured_at", "read_id"]))
+    parts = scan(view, files, needed, _keep(where), filter_columns=_order(*where.columns))
+    order = [("captured_at", "ascending"), ("read_id", "ascending")]
+    return _joined(parts, needed).sort_by(order).slice(0, query.limit).select(list(columns))
+
+
+def common(view: View, query: Common) -> pa.Table:
+    """Plates seen at so many of the places: `plate`, `places` (how many), `reads` (there).
+
+    Those at most places first. Raises as `find`.
+    """
+    found = []
+    for number, where in enumerate(query.places):
+        files = view.within(where.first, where.last, where.classes)
+        for part in scan(
+            view, files, ["plate"], _keep(where), filter_columns=_order("plate", *where.columns)
+        ):
+            counts = part.group_by("plate").aggregate([("plate", "count")])
+            place = pa.array(np.full(counts.num_rows, number, np.int32))
+            found.append(
+                pa.table({"plate": counts["plate"], "place": place, "reads": counts["plate_count"]})
+            )
+    if not found:
+        return _COMMON.empty_table()
+    every = pa.concat_tables(found).group_by(["plate", "place"]).aggregate([("reads", "sum")])
+    rows = every.group_by("plate").aggregate([("place", "count"), ("reads_sum", "sum")])
+    rows = pa.table(
+        [rows["plate"].cast(pa.large_string()), rows["place_count"], rows["reads_sum_sum"]],
+        schema=_COMMON,
+    )
+    rows = rows.filter(pc.greater_equal(rows["places"], query.at_least))
+    order = [("places", "descending"), ("reads", "descending"), ("plate", "ascending")]
+    return rows.sort_by(order).slice(0, query.limit)
+
+
+_COMMON: Final = pa.schema(
+    [("plate", pa.large_string()), ("places", pa.int64()), ("reads", pa.int64())]
+)
+_TOGETHER: Final = pa.schema(
+    [("plate", pa.large_string()), ("times", pa.int64()), ("cameras", pa.int64())]
+)
+
+
+def together(view: View, query: Together) -> pa.Table:
+    """Plates seen at the same camera close to this one's sightings: `plate`, `times`, `cameras`.
+
+    Those most often beside it first. Raises as `find`.
+    """
+    own_query = Sighting(query.text, query.where, limit=1_000_000)
+    own = find(view, own_query, ["agency", "camera", "captured_at"])
+    if not own.num_rows:
+        return _TOGETHER.empty_table()
+    keys = _cameras(own)
+    names = sorted(set(keys))
+    at = own["captured_at"].cast(pa.int64()).to_numpy()
+    order = np.lexsort((at, np.searchsorted(names, keys)))
+    camera, at = np.searchsorted(names, keys)[order], at[order]
+    span = query.within // timedelta(microseconds=1)
+    plate = exact(query.text)
+
+    def near(rows: pa.Table) -> pa.Array:
+        mask, _ = _beside(rows, names, camera, at, span)
+        return pc.and_(pa.array(mask), pc.not_equal(rows["plate"], plate).combine_chunks())
+
+    low, high = int(at.min()) - span, int(at.max()) + span
+    days = {int(moment // 86_400_000_000) for moment in (*(at - span), *(at + span))}
+    files = [
+        file
+        for file in view.within(classes=query.where.classes)
+        if file.last >= low
+        and file.first <= high
+        and any(
+            file.first <= (d + 1) * 86_400_000_000 and file.last >= d * 86_400_000_000 for d in days
+        )
+    ]
+    columns = ["plate", "agency", "camera", "captured_at"]
+    rows = _joined(scan(view, files, columns, near, filter_columns=columns), columns)
+    if not rows.num_rows:
+        return _TOGETHER.empty_table()
+    _, which = _beside(rows, names, camera, at, span)
+    pairs = pa.table({"plate": rows["plate"], "sighting": which, "camera": camera[which]}).group_by(
+        "plate"
+    )
+    counted = pairs.aggregate([("sighting", "count_distinct"), ("camera", "count_distinct")])
+    result = pa.table(
+        [
+            counted["plate"].cast(pa.large_string()),
+            counted["sighting_count_distinct"],
+            counted["camera_count_distinct"],
+        ],
+        schema=_TOGETHER,
+    )
+    result = result.filter(pc.greater_equal(result["times"], query.at_least))
+    by = [("times", "descending"), ("cameras", "descending"), ("plate", "ascending")]
+    return result.sort_by(by).slice(0, query.limit)
+
+
+def _beside(
+    rows: pa.Table,
+    names: list[str],
+    camera: npt.NDArray[np.int64],
+    at: npt.NDArray[np.int64],
+    span: int,
+) -> tuple[Mask, npt.NDArray[np.int64]]:
+    """For each row whether a sighting is near, and the number of the nearest one."""
+    keys = _cameras(rows)
+    place = np.searchsorted(names, keys)
+    place = np.minimum(place, len(names) - 1)
+    known = np.asarray(names, object)[place] == keys
+    moment = rows["captured_at"].cast(pa.int64()).to_numpy()
+    # One number a (camera, moment): sightings are sorted by it, and a search finds the next.
+    base = int(min(at.min(), moment.min() if len(moment) else at.min()))
+    width = int(max(at.max(), moment.max() if len(moment) else at.max())) - base + 2 * span + 2
+    line = camera * width + (at - base)
+    mine = place * width + (moment - base)
+    after = np.searchsorted(line, mine)
+    best = np.zeros(len(mine), np.int64)
+    gap = np.full(len(mine), np.iinfo(np.int64).max)
+    for candidate in (after - 1, after):
+        valid = (candidate >= 0) & (candidate < len(line))
+        index = np.clip(candidate, 0, len(line) - 1)
+        distance = np.where(
+            valid & (camera[index] == place), np.abs(at[index] - moment), np.iinfo(np.int64).max
+        )
+        best = np.where(distance < gap, index, best)
+        gap = np.minimum(gap, distance)
+    return known & (gap <= span), best
+
+
+def _cameras(rows: pa.Table) -> npt.NDArray[np.object_]:
+    names = pc.binary_join_element_wise(
+        rows["agency"].cast(pa.large_string()),
+        rows["camera"].cast(pa.large_string()),
+        pa.scalar("/", pa.large_string()),
+    )
+    return np.asarray(names.to_numpy(zero_copy_only=False), object)
+
+
+Plates = list[str] | str
+"""Plates to look for, ascending; or a regular expression of them."""
+
+
+def _sought(view: View, query: Sighting) -> Iterator[tuple[Plates, list[File], bool]]:
+    """Which plates to look for in which files, and whether the index knows that they are there."""
+    where = query.where
+    files = view.within(where.first, where.last, where.classes)
+    wanted: Plates
+    if is_pattern(query.text):
+        wanted = pattern(query.text)
+    else:
+        plate = exact(query.text)
+        wanted = sorted(variants(plate)) if query.lookalikes else [plate]
+    masks, bare = view.covered(files)
+
+    def ask(block: OpenBlock) -> pa.Table:
+        found = (
+            block.find(view.lake, wanted)
+            if isinstance(wanted, list)
+            else block.match(view.lake, wanted)
+        )
+        seen = pc.bit_wise_and(found["days"], pa.scalar(masks[block], pa.uint32()))
+        return found.set_column(1, "days", seen).filter(pc.not_equal(seen, 0))
+
+    answers = list(zip(masks, view.pool.map(ask, masks), strict=True))
+    days: set[Partition] = set()
+    plates: set[str] = set()
+    for block, found in answers:
+        plates.update(found["plate"].to_pylist())
+        union = int(np.bitwise_or.reduce(found["days"].to_numpy(), initial=0))
+        first = block.block.number * 32
+        days |= {
+            Partition(first + bit, block.block.retention_class)
+            for bit in range(32)
+            if union >> bit & 1
+        }
+    bare_uris = {file.uri for file in bare}
+    sure = [file for file in files if file.partition in days and file.uri not in bare_uris]
+    if sure:
+        yield sorted(plates), sure, True
+    if bare:
+        yield wanted, bare, False
+
+
+def _plate_and(where: Where, plates: Plates) -> Keep:
+    keep = _keep(where)
+
+    def mask(rows: pa.Table) -> pa.Array:
+        if isinstance(plates, list):
+            own = pc.is_in(rows["plate"], pa.array(plates, rows["plate"].type))
+        else:
+            own = pc.match_substring_regex(rows["plate"], plates)
+        return pc.and_(own, keep(rows)) if where.columns else own
+
+    return mask
+
+
+def _keep(where: Where) -> Keep:
+    """The mask of a `Where` over a table that has its columns."""
+
+    def mask(rows: pa.Table) -> pa.Array:
+        parts: list[Callable[[], pa.Array]] = []
+        result = pa.chunked_array([pa.array(np.ones(rows.num_rows, np.bool_))])
+        captured = rows["captured_at"] if "captured_at" in rows.column_names else None
+        if where.first is not None:
+            parts.append(lambda: pc.greater_equal(captured, _instant(where.first)))
+        if where.last is not None:
+            parts.append(lambda: pc.less(captured, _instant(where.last)))
+        if where.states:
+            parts.append(
+                lambda: pc.is_in(
+                    pc.fill_null(rows["state"], ""),
+                    pa.array(sorted(where.states), rows["state"].type),
+                )
+            )
+        if where.agencies:
+            parts.append(lambda: _one_of(rows["agency"], where.agencies))
+        if where.cameras:
+            parts.append(lambda: _camera_is(rows, where.cameras))
+        if (area := where.area) is not None:
+            parts.append(
+                lambda: pa.chunked_array(
+                    [
+                        pa.array(
+                            area.contains(rows["latitude"].to_numpy(), rows["longitude"].to_numpy())
+                        )
+                    ]
+                )
+            )
+        for part in parts:
+            result = pc.and_(result, part())
+        return result
+
+    return mask
+
+
+def _camera_is(rows: pa.Table, cameras: frozenset[str]) -> pa.Array:
+    """By camera name first: names of cameras are told apart by their agencies seldom."""
+    pairs = [name.split("/") for name in sorted(cameras)]
+    result = pa.chunked_array([pa.array(np.zeros(rows.num_rows, np.bool_))])
+    by_agency: dict[str, set[str]] = {}
+    for agency, camera in pairs:
+        by_agency.setdefault(agency, set()).add(camera)
+    for agency, own in by_agency.items():
+        mine = pc.and_(_one_of(rows["agency"], {agency}), _one_of(rows["camera"], own))
+        result = pc.or_(result, mine)
+    return result
+
+
+def _one_of(column: pa.ChunkedArray, values: frozenset[str] | set[str]) -> pa.Array:
+    return pc.is_in(column, pa.array(sorted(values), column.type))
+
+
+def _instant(moment: object) -> pa.Scalar:
+    return pa.scalar(moment, pa.timestamp("us", "UTC"))
+
+
+def _order(*names: str) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _joined(parts: Iterator[pa.Table], columns: Sequence[str]) -> pa.Table:
+    schema = pa.schema([READS.arrow.field(name) for name in columns])
+    found = list(parts)
+    return pa.concat_tables(found) if found else schema.empty_table()
