@@ -44,15 +44,6 @@ class StoredObject:
     modified: datetime
 
 
-@dataclass(frozen=True)
-class Upload:
-    """An object whose upload in parts was begun (UTC) and neither finished nor given up."""
-
-    uri: str
-    upload_id: str
-    begun: datetime
-
-
 class Store(Protocol):
     """What the lake needs of a store. Every method raises Unavailable if it does not answer."""
 
@@ -82,14 +73,6 @@ class Store(Protocol):
 
     def delete(self, uris: Iterable[str]) -> int:
         """Delete objects; those already gone count as done. Returns how many were asked for."""
-        ...
-
-    def uploads(self, prefix: str) -> list[Upload]:
-        """Uploads in parts under the folder `prefix` that were begun only; no listing has them."""
-        ...
-
-    def give_up(self, uploads: Iterable[Upload]) -> None:
-        """Delete the parts of such uploads; those that have ended meanwhile count as done."""
         ...
 
     def prepare(self, warehouse: str) -> None:
@@ -178,13 +161,6 @@ class LocalStore:
                 folder.rmdir()
                 folder.parent.rmdir()
         return count
-
-    def uploads(self, prefix: str) -> list[Upload]:
-        """See Store; there are none: what a killed write leaves is a file like any other."""
-        return []
-
-    def give_up(self, uploads: Iterable[Upload]) -> None:
-        """See Store."""
 
     def prepare(self, warehouse: str) -> None:
         """See Store."""
@@ -336,47 +312,6 @@ class S3Store:
                     f"the first for: {errors[0].message}"
                 )
         return sum(map(len, by_bucket.values()))
-
-    def uploads(self, prefix: str) -> list[Upload]:
-        """See Store."""
-        bucket, _, key = _s3(prefix).partition("/")
-        found: list[Upload] = []
-        key_marker = upload_marker = None
-        try:
-            while True:
-                # The package has no public name for this request. MinIO knows only the whole
-                # bucket and single objects: it takes no folder for a prefix.
-                page = self._client._list_multipart_uploads(
-                    bucket_name=bucket, key_marker=key_marker, upload_id_marker=upload_marker
-                )
-                found += (
-                    Upload(f"s3://{bucket}/{each.object_name}", each.upload_id, begun)
-                    for each in page.uploads
-                    if each.object_name.startswith(f"{key}/")
-                    and each.upload_id is not None
-                    and (begun := each.initiated_time) is not None
-                )
-                if not page.is_truncated:
-                    return found
-                key_marker, upload_marker = page.next_key_marker, page.next_upload_id_marker
-        except (MinioException, urllib3.exceptions.HTTPError) as error:
-            raise Unavailable(f"cannot list the uploads of s3://{bucket}: {error}") from error
-
-    def give_up(self, uploads: Iterable[Upload]) -> None:
-        """See Store."""
-        for each in uploads:
-            bucket, _, key = _s3(each.uri).partition("/")
-            try:
-                self._client._abort_multipart_upload(
-                    bucket_name=bucket, object_name=key, upload_id=each.upload_id
-                )
-            except S3Error as error:
-                if error.code != "NoSuchUpload":
-                    raise Unavailable(
-                        f"cannot give up the upload of {each.uri}: {error}"
-                    ) from error
-            except (MinioException, urllib3.exceptions.HTTPError) as error:
-                raise Unavailable(f"cannot give up the upload of {each.uri}: {error}") from error
 
     def prepare(self, warehouse: str) -> None:
         """See Store."""

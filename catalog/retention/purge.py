@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
@@ -29,6 +29,7 @@ from catalog.lake import Lake
 from catalog.manifests import change_files
 from catalog.parquet import Partition
 from catalog.retention import journal
+from catalog.retention.bucket import give_up, uploads
 from catalog.retention.erase import forget_history
 from catalog.retention.evidence import Erased, Unfinished, complete_pending, purge_evidence
 from catalog.retention.interlock import pending_holds, pinned
@@ -38,6 +39,7 @@ from catalog.retention.remains import (
     classes_of,
     image_partitions,
     packs_of,
+    partition_in,
     row_partitions,
     rows_of,
 )
@@ -51,6 +53,9 @@ _PARTITIONS = 1_000
 """Taken out in one swap, which bounds a part of the journal."""
 
 _DELETED_AT_ONCE = 5_000
+
+_UPLOAD = timedelta(hours=1)
+"""Longer than any upload takes."""
 
 _ATTEMPTS = 30
 
@@ -316,6 +321,8 @@ def _finish(
         drop_index(lake, name, read_cutoffs(table))
         remaining += _delete(run, table, own, dead, others)
         unknown |= classes_of(lake, name)
+    run.step("uploads")
+    others["uploads"] = _give_up(run)
     run.step("evidence")
     evidence = tuple(purge_evidence(lake, run.judged_at, sleep=run.sleep))
     run.end_step()
@@ -377,6 +384,25 @@ def _delete(
     left |= {item.uri for _, item in packs_of(lake, pictures)}
     left |= dead & {item.uri for item in lake.store.list(f"{table.location()}/metadata")}
     return sorted(left)
+
+
+def _give_up(run: _Run) -> int:
+    """End uploads that nobody goes on with: into closed days, or begun long ago; how many."""
+    tables = [run.lake.table(name) for name in TABLES]
+
+    def closed(partition: Partition | None) -> bool:
+        return partition is not None and all(
+            is_cut_off(partition, read_cutoffs(table)) and partition not in pinned(table)
+            for table in tables
+        )
+
+    left = [
+        each
+        for each in uploads(run.lake)
+        if closed(partition_in(each.uri)) or each.begun <= run.judged_at - _UPLOAD
+    ]
+    give_up(run.lake, left)
+    return len(left)
 
 
 def _delete_all(run: _Run, uris: Iterable[str]) -> None:

@@ -55,6 +55,16 @@ def rows_of(lake: Lake, table_name: str, partitions: Iterable[Partition]) -> Ite
         yield from lake.store.list(f"{_location(lake, table_name)}/{partition.folder}")
 
 
+def partition_in(uri: str) -> Partition | None:
+    """The class and day in an address of rows or images; None if it names none."""
+    named = dict(part.split("=", 1) for part in uri.split("/") if "=" in part)
+    day = named.get(PARTITION_DAY, named.get("day"))
+    name = named.get(PARTITION_CLASS, named.get("class"))
+    if day is None or name is None:
+        return None
+    return Partition((date.fromisoformat(day) - _EPOCH).days, name)
+
+
 def _location(lake: Lake, table_name: str) -> str:
     return f"{lake.config.warehouse}/{NAMESPACE}/{table_name}"
 
