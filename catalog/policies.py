@@ -209,7 +209,7 @@ def _read(file: Path) -> str:
 
 def _with_agency(text: str, agency: str, policy: str) -> str:
     """The text with the agency's line changed, or put at the end of [agencies]."""
-    lines = text.splitlines()
+    lines = text.rstrip("\n").split("\n")  # not splitlines, for which U+0085 ends a line too
     line = f"{_key(agency)} = {_quoted(policy)}"
     start = next((n for n, each in enumerate(lines) if _AGENCIES.match(each)), None)
     if start is None:
