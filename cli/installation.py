@@ -6,6 +6,7 @@ from pathlib import Path
 
 from catalog.config import LakeConfig, S3Config
 from catalog.lake import Lake
+from catalog.policies import write_first
 from infra import settings as settings_module
 from infra.jobs import JobFiles, Jobs
 from infra.provision.progress import Reporter
@@ -34,6 +35,11 @@ class Installation:
         return self.settings.state_dir / "lake.toml"
 
     @property
+    def retention_file(self) -> Path:
+        """Which agency follows which policy; made by `prepare_lake`, changed by people."""
+        return self.settings.state_dir / "retention.toml"
+
+    @property
     def hotlist_store(self) -> Path:
         """Folder of the hot-list snapshots."""
         return self.settings.data_dir / "hotlist"
@@ -55,12 +61,14 @@ class Installation:
             return LakeConfig(
                 catalog_uri=f"sqlite:///{folder / 'catalog.db'}",
                 warehouse=(folder / "warehouse").as_uri(),
+                retention_file=self.retention_file,
             )
         stack = self.stack
         return LakeConfig(
             catalog_uri=f"postgresql+psycopg2://{ROLE}@{stack.postgres.address}/{DATABASE}",
             catalog_password_file=stack.postgres.password_file,
             warehouse=f"s3://{BUCKET}/warehouse",
+            retention_file=self.retention_file,
             s3=S3Config(
                 endpoint=stack.s3_endpoint,
                 access_key_file=stack.minio.user_file,
@@ -75,6 +83,7 @@ class Installation:
         config = self.lake_config()
         if self.settings.profile is Profile.EMBEDDED:
             (self.settings.data_dir / "lake").mkdir(parents=True, exist_ok=True)
+        write_first(self.retention_file)
         config.save(self.lake_config_file)
         lake = Lake(config)
         lake.init()
