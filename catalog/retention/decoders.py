@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 import fastavro
@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from alpr.errors import Corrupt, PlatelakeError, Unavailable
 from catalog.images import walk
 from catalog.lake import Lake
+from catalog.lookup import index
 from catalog.retention import journal, ledger
 from catalog.retention.certificate import Signed
 from catalog.retention.rules import Rules
@@ -31,6 +32,7 @@ from catalog.retention.verification import Finding, FindingKind
 from catalog.schemas import CAPTURED, EVIDENCE, NAMESPACE, PARTITION_CLASS, PARTITION_DAY
 
 _BATCH_ROWS: Final = 262_144
+_FIRST_DAY: Final = date(1970, 1, 1)
 _DAY, _NAME = r"(?P<day>\d{4}-\d\d-\d\d)", r"(?P<name>[^/]+)"
 _TABLES: Final = r"(?P<table>reads|hits)"
 _PATTERNS: Final[tuple[tuple[str, str], ...]] = (
@@ -42,15 +44,18 @@ _PATTERNS: Final[tuple[tuple[str, str], ...]] = (
     ("evidence-rows", rf"{NAMESPACE}/evidence/data/hold_id=(?P<hold>[^/]+)/{_NAME}\.parquet"),
     ("metadata", rf"{NAMESPACE}/(reads|hits|evidence)/metadata/{_NAME}\.metadata\.json"),
     ("manifests", rf"{NAMESPACE}/(?P<table>reads|hits|evidence)/metadata/{_NAME}\.avro"),
+    ("index", rf"{index.FOLDER}/class=(?P<class>[^/]+)/block=(?P<block>\d+)/{_NAME}\.parquet"),
     ("packs", rf"images/class=(?P<class>[^/]+)/day={_DAY}/{_NAME}\.pack"),
     ("evidence-packs", rf"evidence/hold=(?P<hold>[^/]+)/{_NAME}\.pack"),
     ("journal", rf"{journal.FOLDER}/(?P<run>[^/]+)/{_NAME}\.json"),
     ("certificates", rf"{ledger.FOLDER}/{_NAME}\.json"),
     ("keys", rf"{ledger.KEYS}/{_NAME}\.pem"),
+    # pyarrow marks the folder of an S3 object that it deletes by an empty object.
+    ("folders", r".*/"),
 )
 KINDS: Final = tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS)
 
-SAMPLED: Final = frozenset({"rows", "evidence-rows", "packs", "evidence-packs"})
+SAMPLED: Final = frozenset({"rows", "evidence-rows", "index", "packs", "evidence-packs"})
 """Kinds of which a sample may be opened: the many and large ones. Of the others all are."""
 
 _IMAGE_COLUMNS: Final = ("crop", "overview")
@@ -67,9 +72,14 @@ class Found:
     parts: dict[str, str]
 
     @staticmethod
-    def of(uri: str, warehouse: str) -> Found:
-        """What an address says; kind `unknown` if it says nothing that is known here."""
+    def of(uri: str, warehouse: str, size: int) -> Found:
+        """What an address says; kind `unknown` if it says nothing that is known here.
+
+        A folder's mark must be empty (`size` 0).
+        """
         path = uri.removeprefix(f"{warehouse}/")
+        if path.endswith("/") and size:
+            return Found(uri, path, "unknown", {})
         for kind, pattern in KINDS:
             if match := pattern.fullmatch(path):
                 return Found(uri, path, kind, match.groupdict())
@@ -115,6 +125,16 @@ def judge_address(found: Found, rules: Rules) -> Iterator[Finding]:
                 where=found.uri,
                 what=f"class {name} is kept from {rules.cutoffs[name]} on",
             )
+    elif found.kind == "index":
+        if not rules.knows(name := found.parts["class"]):
+            yield Finding(
+                kind="unknown-class",
+                where=found.uri,
+                what=f"no policy says when class {name} ends",
+            )
+    elif found.kind == "folders":
+        for ended in rules.ended_names(found.path):
+            yield Finding(kind="expired-object", where=found.uri, what=f"the mark of {ended}")
     elif "hold" in found.parts and found.parts["hold"] not in rules.in_force:
         yield Finding(
             kind="expired-object",
@@ -235,6 +255,30 @@ def _batches(lake: Lake, uri: str, *more: str) -> Iterator[pa.RecordBatch]:
             raise Corrupt(f"{uri} gave {rows} rows, its footer says {file.metadata.num_rows}")
 
 
+def _index(lake: Lake, found: Found, rules: Rules, seen: Seen) -> None:
+    """A plate and, as bits, the days on which it was read: none of them may have ended."""
+    name = found.parts["class"]
+    if not rules.knows(name):
+        return  # judged by its address
+    first = int(found.parts["block"]) * index.BLOCK_DAYS
+    days = [_FIRST_DAY + timedelta(days=first + bit) for bit in range(index.BLOCK_DAYS)]
+    ended = sum(1 << bit for bit, day in enumerate(days) if rules.has_ended(name, day))
+    with lake.store.open(found.uri) as source:
+        file = pq.ParquetFile(source, pre_buffer=True)
+        if not file.schema_arrow.equals(index.SCHEMA):
+            raise Corrupt(f"{found.uri} has other columns than an index of plates")
+        footer = file.metadata.metadata or {}
+        _texts(found, list(footer.values()), rules, seen)
+        for batch in file.iter_batches(_BATCH_ROWS):
+            seen.rows += batch.num_rows
+            bits = batch["days"]
+            old = pc.not_equal(pc.bit_wise_and(bits, pa.scalar(ended, pa.uint32())), 0)
+            told = f"plates said to have been read on days of class {name} that have ended"
+            seen.tell("expired-rows", found.uri, told, pc.sum(old).as_py() or 0)
+            none = pc.sum(pc.equal(bits, 0)).as_py() or 0
+            seen.tell("expired-rows", found.uri, "plates of no day that is kept", none)
+
+
 def _pack(lake: Lake, found: Found, rules: Rules, seen: Seen) -> None:
     del rules  # its address has been judged, and nothing in it says when it was captured
     seen.images += sum(1 for _ in walk(lake.store.read(found.uri)))
@@ -324,6 +368,11 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(each)
 
 
+def _folder(lake: Lake, found: Found, rules: Rules, seen: Seen) -> None:
+    """Nothing is in it: its name has been judged, and its size."""
+    del lake, found, rules, seen
+
+
 def _journal(lake: Lake, found: Found, rules: Rules, seen: Seen) -> None:
     """Names what is to be deleted, as it must; the part of a run that is under way."""
     del rules, seen
@@ -353,9 +402,11 @@ _DECODERS: Final[dict[str, Callable[[Lake, Found, Rules, Seen], None]]] = {
     "evidence-rows": _evidence_rows,
     "metadata": _metadata,
     "manifests": _manifest,
+    "index": _index,
     "packs": _pack,
     "evidence-packs": _evidence_pack,
     "journal": _journal,
     "certificates": _certificate,
     "keys": _key,
+    "folders": _folder,
 }

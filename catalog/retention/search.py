@@ -111,6 +111,8 @@ class Objects:
     def blobs(self) -> Iterator[Bytes]:
         """See Place."""
         for item in self.lake.store.list(self.lake.config.warehouse):
+            if item.uri.endswith("/") and not item.size:
+                continue  # the mark of a folder
             yield Bytes(item.uri, lambda uri=item.uri: self._read(uri))  # type: ignore[misc]
 
     def _read(self, uri: str) -> bytes:

@@ -241,8 +241,8 @@ def _parquet(data: bytes) -> Iterator[Piece]:
             for column in file.read_row_group(group).columns:
                 for piece in _buffers(column):
                     yield f"parquet group {group}", piece
-    except (OSError, pa.ArrowException):
-        return
+    except (OSError, ValueError, pa.ArrowException):
+        return  # damaged, or none: a name that is no text is a ValueError
 
 
 def _buffers(column: pa.ChunkedArray) -> Iterator[bytes]:

@@ -201,7 +201,7 @@ def _opened(
     waiting: list[tuple[StoredObject, Found, Future[Seen | Corrupt | None]]] = []
     with ThreadPoolExecutor(_THREADS) as threads:
         for item in items:
-            found = Found.of(item.uri, lake.config.warehouse)
+            found = Found.of(item.uri, lake.config.warehouse, item.size)
             waiting.append((item, found, threads.submit(look, item, found)))
             if len(waiting) > 2 * _THREADS:
                 first, what, result = waiting.pop(0)

@@ -19,8 +19,11 @@ from alpr.holds import HeldRecord
 from alpr.retention import Period, Retention, RetentionClass
 from catalog.commit import Committer
 from catalog.config import LakeConfig
+from catalog.cutoffs import is_cut_off, read_cutoffs
+from catalog.files import live_files, partition_of
 from catalog.images import MAGIC
 from catalog.lake import Lake
+from catalog.lookup.index import block_of, build, drop_days
 from catalog.parquet import Partition, encode
 from catalog.retention.holds import Holds, Purpose
 from catalog.retention.purge import run_purge
@@ -270,6 +273,25 @@ def test_a_row_that_names_an_image_of_another_day_is_found(lake: Lake) -> None:
     lake.store.write(uri, encode(rows, 1))
     (finding,) = check(lake, NOW).findings
     assert finding.kind == "misplaced"
+
+
+def test_an_index_that_remembers_a_purged_day_is_found(landed: Lake) -> None:
+    """Of a plate it keeps the days on which it was read: that is a record too."""
+    files: dict[int, dict[int, frozenset[str]]] = {}
+    for file in live_files(landed.table("reads")):
+        day = partition_of(file).day
+        files.setdefault(block_of(day), {})[day] = frozenset({file.file_path})
+    for number, of in files.items():
+        build(landed, "default", number, of)
+    assert check(landed, NOW).findings == ()
+    assert check(landed, NOW).listed["index"] == len(files)
+    run_purge(landed, lambda: LATER, sleep=no_sleep)
+    result = check(landed)
+    assert kinds(result) == {"expired-rows", "expired-reference"}
+    assert {each.count for each in result.findings if each.kind == "expired-rows"} == {20}
+    cutoffs = read_cutoffs(landed.table("reads"))
+    drop_days(landed, lambda partition: is_cut_off(partition, cutoffs))
+    assert check(landed).findings == ()
 
 
 def test_a_sample_opens_a_share_and_says_so(lake: Lake) -> None:
