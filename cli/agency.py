@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.acting import By, Key, Reason, day_of, print_json, signing_key, utc_now, who
+from cli.agency_policy import register as register_policies
 from cli.options import Config, Home, Json, Profile, open_lake
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _To = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the group to the program."""
+    register_policies(_app)
     app.add_typer(_app, name="agency")
 
 
