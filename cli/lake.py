@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,15 +72,17 @@ def compact(
     import time
 
     from alpr.errors import Fenced, Unavailable
+    from catalog.sweep import PACK_WINDOW
 
     lake, tables = open_lake(config, profile, home), _tables(table)
     stop = threading.Event() if every is None else stop_event()
     next_sweep = time.monotonic()
+    window = PACK_WINDOW  # the first sweep looks for what was left while no service ran
     while not stop.is_set():
         sweeping = time.monotonic() >= next_sweep
         for name in tables:
             try:
-                done = _compact_once(lake, name, sweeping)
+                done = _compact_once(lake, name, window if sweeping else None)
             except (Fenced, Unavailable) as error:
                 if every is None:
                     raise
@@ -90,6 +93,7 @@ def compact(
             return
         if sweeping:
             next_sweep += _SWEEP_SECONDS
+            window = timedelta(seconds=3 * _SWEEP_SECONDS)
         stop.wait(every)
 
 
@@ -156,14 +160,19 @@ def _tables(only: str | None) -> list[str]:
     return [only] if only else list(TABLES)
 
 
-def _compact_once(lake: Lake, table: str, sweeping: bool) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
+def _compact_once(lake: Lake, table: str, window: timedelta | None) -> dict[str, Any]:
+    """A round; with a window orphans are swept, among them packs written in that time."""
     from catalog.compact import compact as merge
-    from catalog.sweep import sweep
+    from catalog.schemas import READS
+    from catalog.sweep import sweep, sweep_packs
 
     now = datetime.now(UTC)
     merged = merge(lake, table, now.date())
+    orphans = packs = 0
+    if window is not None:
+        orphans = sweep(lake, table, now).deleted
+        if table == READS.name:
+            packs = sweep_packs(lake, now, window=window).deleted
     return {
         "table": table,
         "merges": len(merged),
@@ -172,7 +181,8 @@ def _compact_once(lake: Lake, table: str, sweeping: bool) -> dict[str, Any]:
         "bytes_before": sum(item.bytes_before for item in merged),
         "bytes_after": sum(item.bytes_after for item in merged),
         "seconds": round(sum(item.seconds for item in merged), 3),
-        "orphans_deleted": sweep(lake, table, now).deleted if sweeping else 0,
+        "orphans_deleted": orphans,
+        "packs_deleted": packs,
     }
 
 
@@ -182,7 +192,8 @@ def _report(done: dict[str, Any], as_json: bool) -> None:
     else:
         typer.echo(
             f"{done['table']}: {done['files']} files of {done['rows']:,} rows became "
-            f"{done['merges']} in {done['seconds']} s; {done['orphans_deleted']} orphans deleted"
+            f"{done['merges']} in {done['seconds']} s; {done['orphans_deleted']} orphans and "
+            f"{done['packs_deleted']} packs of images deleted"
         )
 
 

@@ -17,7 +17,7 @@ from catalog.images import ImageRef, read_image
 from catalog.lake import Lake
 from catalog.query import connect, refresh
 from catalog.schemas import SORTED
-from catalog.sweep import sweep
+from catalog.sweep import Sweep, sweep, sweep_packs
 from tests.contract.lake.samples import (
     DAY,
     NOW,
@@ -133,6 +133,20 @@ class UpkeepContract:
         assert sweep(lake, "reads", now + timedelta(hours=2), timedelta(hours=1)).orphans == 0
         assert not check_table(lake, "reads").problems
         assert len(stored_ids(lake)) == 20
+
+    def test_packs_that_no_row_points_into_are_swept(self, lake: Lake) -> None:
+        land(lake, files=2, image=True)
+        stage(lake, make_reads(5, first=100, image=True))  # stored, never committed
+        now = datetime.now(UTC)
+        age = timedelta(hours=1)
+        assert sweep_packs(lake, now, age).deleted == 0, "too young"
+        later = now + timedelta(hours=2)
+        assert sweep_packs(lake, later, age, dry_run=True).deleted == 1
+        done, again = sweep_packs(lake, later, age), sweep_packs(lake, later, age)
+        assert (done.orphans, done.deleted) == (3, 1)
+        assert again == Sweep(2, 0, 0)
+        assert check_table(lake, "reads", image_sample=None).problems == ()
+        assert sweep_packs(lake, now + timedelta(days=9), age).orphans == 0, "behind the window"
 
     def test_images_are_found_by_their_rows(self, lake: Lake) -> None:
         land(lake, files=2, rows=20, image=True)
