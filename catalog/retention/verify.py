@@ -33,8 +33,11 @@ _THREADS: Final = 4
 _ROUNDS: Final = 2
 """The second one judges what came while the first was under way."""
 
-_SETTLE_S, _LOOK_EVERY_S = 60.0, 2.0
-"""How long the store's trash may take to be emptied, and how often it is looked at."""
+_SETTLE_S, _LOOK_EVERY_S = 360.0, 2.0
+"""How long the store's trash may take to be emptied, and how often it is looked at.
+
+MinIO empties it every 10 s, as it is set here, but first 5 minutes after its start.
+"""
 
 
 class Progress(NamedTuple):
@@ -83,8 +86,9 @@ def verify(
     """Look for everything that had ended by `now` and is not held.
 
     `share_ppm`: millionths of the data objects to open, drawn by `seed`; addresses and metadata
-    are always judged in full. `store_disk`: MinIO's folder. `topics`: asks Kafka. `more`: what a
-    search for canaries found (None: there was none). Memory: the listing (some hundred bytes an
+    are always judged in full. `store_disk`: MinIO's folder; its trash is waited for. `topics`: asks
+    Kafka. `more`: what a search for canaries found (None: there was none). `progress` is told after
+    every object, and while the trash is waited for. Memory: the listing (some hundred bytes an
     object) and, of each of four threads, a pack or some 100,000 rows.
     Raises Unavailable if catalogue or store do not answer, ConfigurationError if `store_disk` is
     no folder of MinIO.
@@ -102,7 +106,8 @@ def verify(
     known = _judge_all(lake, rules, tally, share_ppm, seed, progress)
     if store_disk is not None:
         scope.append("disk")
-        tally.add(_disk(lake, store_disk, known, sleep))
+        whole = Progress(len(known), len(known), tally.listed_bytes, tally.listed_bytes)
+        tally.add(_disk(lake, store_disk, known, sleep, lambda: progress(whole)))
     elif lake.config.s3 is not None:
         limits.append("the store's disks were not looked at: its trash and half-written objects")
     if topics is not None:
@@ -216,9 +221,13 @@ def _drawn(uri: str, share_ppm: int, seed: int) -> bool:
 
 
 def _disk(
-    lake: Lake, root: Path, listed: set[str], sleep: Callable[[float], None]
+    lake: Lake,
+    root: Path,
+    listed: set[str],
+    sleep: Callable[[float], None],
+    tick: Callable[[], object],
 ) -> Iterator[Finding]:
-    """What lies on the store's disk and in no listing."""
+    """What lies on the store's disk and in no listing; `tick` is called while it waits."""
     warehouse = lake.config.warehouse
     bucket, _, prefix = warehouse.removeprefix("s3://").partition("/")
     seen = 0
@@ -248,6 +257,7 @@ def _disk(
     waited = 0.0
     while left and waited < _SETTLE_S:
         sleep(_LOOK_EVERY_S)
+        tick()
         waited += _LOOK_EVERY_S
         still = {each.path for each in disk.leftovers(root)}
         left = {path: each for path, each in left.items() if path in still}
