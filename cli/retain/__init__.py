@@ -10,7 +10,7 @@ _app = typer.Typer(
     help="Retention: what ends when, the purge, and its proof.", no_args_is_help=True
 )
 
-for _command in ("run", "verify", "canary", "certificate", "move"):
+for _command in ("plan", "run", "verify", "canary", "certificate", "move"):
     import_module(f"cli.retain.{_command}").register(_app)
 
 
