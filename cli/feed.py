@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     from alpr.errors import BadInput
+    from alpr.records import Read
     from ingest.feed.pictures import Picture
 
 _Rate = Annotated[float | None, typer.Option("--rate", min=0.001, help="At most so many a second.")]
@@ -151,10 +152,21 @@ def reads(
             "--keep-received", help="Keep each read's received_at instead of the time of sending."
         ),
     ] = False,
+    retention: Annotated[
+        Path | None,
+        typer.Option(
+            "--retention",
+            metavar="FILE",
+            help="Retention file by which late reads are refused; that of the local installation "
+            "unless another broker is named.",
+        ),
+    ] = None,
     bootstrap: Bootstrap = None,
     as_json: Json = False,
 ) -> None:
     """Send reads from a file; exit code 1 if any line was refused.
+
+    Reads that their agency's policy has let go already are refused, not sent.
 
     Example: platelake feed reads reads.jsonl.gz --rate 1000
     """
@@ -168,6 +180,7 @@ def reads(
     if not file.is_file():
         raise ConfigurationError(f"a file of reads was required, {file} is none")
     tally = Tally()
+    admit = _admission(retention, bootstrap)
     begin = time.monotonic()
     wait = pace(rate, time.monotonic, time.sleep)
     with Producer(bootstrap_or_local(bootstrap), linger_ms=20) as producer:
@@ -183,6 +196,7 @@ def reads(
                     wait=wait,
                     on_refused=refusals,
                     clock=None if keep_received else lambda: datetime.now(UTC),
+                    admit=admit,
                 ):
                     waiting += length
                     if waiting > 1 << 18:  # a bar drawn for every line would cost more than it
@@ -192,3 +206,22 @@ def reads(
             producer.flush()
     elapsed = time.monotonic() - begin
     conclude(as_json, "sent", tally.sent, tally.refused, reads_a_second=round(tally.sent / elapsed))
+
+
+def _admission(file: Path | None, bootstrap: str | None) -> Callable[[Read], object] | None:
+    """What refuses reads past their retention; None where nobody says which policies apply."""
+    from datetime import UTC, datetime
+
+    from alpr.admission import Admission
+    from catalog.policies import load_retention
+
+    if file is None:
+        if bootstrap is not None:
+            return None
+        from cli.installation import Installation
+
+        file = Installation.of().retention_file
+        if not file.exists():
+            return None
+    admission = Admission(load_retention(file), lambda: datetime.now(UTC))
+    return lambda read: admission.check("read", read, read.source)

@@ -133,11 +133,13 @@ def open_lines(path: Path) -> BinaryIO:
 def send_reads(
     path: Path, to: Sender, tally: Tally, *, wait: Callable[[], None],
     on_refused: Callable[[BadInput], None], clock: Callable[[], datetime] | None = None,
+    admit: Callable[[Read], object] | None = None,
 ) -> Iterator[int]:  # fmt: skip
     """Send each line of a file of reads; yield its length in bytes.
 
     With a `clock`, `received_at` becomes the time of sending; without one the
-    file's own stays. A line that is no valid read is counted and told to
+    file's own stays. A line that is no valid read, or for which `admit` raises
+    BadInput (it is past its retention), is not sent: it is counted and told to
     `on_refused`, with its number.
     """
     with open_lines(path) as file:
@@ -147,6 +149,8 @@ def send_reads(
             wait()
             try:
                 read: Read = decode_read(line)
+                if admit is not None:
+                    admit(read)
                 value = line.rstrip()
                 if clock is not None:
                     read = msgspec.structs.replace(read, received_at=clock())

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from alpr.errors import ConfigurationError
+from alpr.errors import ConfigurationError, Refused
+from catalog.policies import write_first
+from cli.feed import _admission
 from cli.main import app
+from tests.contract.lake.samples import make_read
 
 NOWHERE = ("--bootstrap", "127.0.0.1:1")
 
@@ -40,3 +45,33 @@ def test_wrong_options_are_wrong_usage(option: tuple[str, str], tmp_path: Path) 
     (tmp_path / "a.jpg").write_bytes(b"x")
     command = ["feed", "frames", str(tmp_path), "--camera", "a-pd/gate", *NOWHERE, *option]
     assert CliRunner().invoke(app, command).exit_code == 2
+
+
+def test_late_reads_are_refused_by_the_installations_policies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "embedded" / "retention.toml"
+    write_first(file)
+    monkeypatch.setenv("PLATELAKE_HOME", str(tmp_path))
+    admit = _admission(None, None)
+    assert admit is not None
+    now = datetime.now(UTC)
+    admit(msgspec.structs.replace(make_read(1), captured_at=now - timedelta(days=30)))
+    late = msgspec.structs.replace(make_read(1), captured_at=now - timedelta(days=32))
+    with pytest.raises(Refused, match="past-retention"):
+        admit(late)
+    file.write_text('default = "dcjis"')
+    admit_longer = _admission(None, None)
+    assert admit_longer is not None
+    admit_longer(late)
+
+
+def test_without_policies_nobody_says_what_is_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLATELAKE_HOME", str(tmp_path))
+    assert _admission(None, None) is None
+    write_first(tmp_path / "embedded" / "retention.toml")
+    assert _admission(None, "elsewhere:9092") is None
+    with pytest.raises(ConfigurationError, match="put it back"):
+        _admission(tmp_path / "missing.toml", "elsewhere:9092")

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from alpr.errors import BadInput, ConfigurationError
+from alpr.errors import BadInput, ConfigurationError, Refused
 from alpr.records import Read
 from ingest.codecs import MAX_FRAME_BYTES, decode_frame, decode_read
 from ingest.feed.pictures import Picture
@@ -115,3 +115,21 @@ def test_without_a_rate_nothing_waits() -> None:
 
     wait = pace(None, lambda: 0.0, never)
     wait()
+
+
+def test_a_read_that_came_too_late_is_refused_and_never_sent(tmp_path: Path) -> None:
+    path = tmp_path / "reads.jsonl"
+    write_reads(Traffic(1, CAPTURED, reads=5), path, tmp_path / "truth.parquet")
+    lines = path.read_bytes().splitlines()
+    late = decode_read(lines[1]).read_id
+
+    def admit(each: Read) -> None:
+        if each.read_id == late:
+            raise Refused("past-retention", "kept for 30 days (S-1)")
+
+    kept, tally = Kept(), Tally()
+    told: list[BadInput] = []
+    list(send_reads(path, kept, tally, wait=no_wait, on_refused=told.append, admit=admit))
+    assert (tally.sent, tally.refused) == (4, {"past-retention": 1})
+    assert [error.detail for error in told] == ["line 2: kept for 30 days (S-1)"]
+    assert [value for _, _, value, _ in kept.messages] == [lines[0], *lines[2:]]
