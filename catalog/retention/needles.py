@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 MIN_LENGTH: Final = 8
 """Bytes of the shortest needle: fewer occur in compressed data by chance."""
@@ -30,15 +34,24 @@ class Needles:
         for number, text in enumerate(texts):
             for name, pattern in spellings(text):
                 self._patterns.setdefault(pattern, (number, name))
-        self.longest = max(map(len, self._patterns), default=0)
+        self._any = "|".join(
+            "".join(f"\\x{byte:02x}" for byte in pattern) for pattern in self._patterns
+        )
 
-    def search(self, data: bytes | memoryview) -> Iterator[Hit]:
+    def search(self, data: bytes) -> Iterator[Hit]:
         """The first place of each spelling in the data."""
-        flat = data if isinstance(data, bytes) else bytes(data)
+        if not self._patterns or not self._occurs(data):
+            return
         for pattern, (number, name) in self._patterns.items():
-            at = flat.find(pattern)
+            at = data.find(pattern)
             if at >= 0:
                 yield Hit(number, name, at)
+
+    def _occurs(self, data: bytes) -> bool:
+        """Whether any spelling does: one pass for all of them, in RE2, without Python's lock."""
+        ends = pa.py_buffer(struct.pack("=qq", 0, len(data)))
+        cell = pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(data)])
+        return bool(pc.match_substring_regex(cell, self._any)[0].as_py())
 
 
 def spellings(text: bytes) -> Iterator[tuple[str, bytes]]:
