@@ -5,6 +5,7 @@ import re
 import tomllib
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from alpr.errors import ConfigurationError
 from alpr.holds import PRESERVATION
-from alpr.policy import Policy
+from alpr.policy import Policy, parse_policy
 from alpr.retention import Period
 from catalog.policies import (
     NEUTRAL,
@@ -346,3 +347,50 @@ def test_any_changes_can_be_read_back(
     assert told.agencies == expected
     assert [(c.agency, c.policy, c.reason) for c in told.changed] == changes
     assert tomllib.loads(file.read_text("utf-8"))["agencies"] == expected
+
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "retention.md").read_text("utf-8")
+EXAMPLES = re.findall(
+    r"^\| `([\w.-]+)` \| (\S+) \| ([\w ]+) \| (\d{4}-\d\d-\d\d) \| (\d{4}-\d\d-\d\d \d\d:\d\d) \|$",
+    DOCUMENT,
+    re.MULTILINE,
+)
+
+
+def test_the_document_has_an_example_of_every_class() -> None:
+    assert sorted(name for name, *_ in EXAMPLES) == sorted(SHIPPED.retention.classes)
+
+
+@pytest.mark.parametrize(("name", "zone", "keep", "through", "gone"), EXAMPLES)
+def test_the_documents_examples_are_right(
+    name: str, zone: str, keep: str, through: str, gone: str
+) -> None:
+    each = SHIPPED.retention.named(name)
+    captured_at = datetime(2026, 11, 25, 23, 59, 59, 999_000, ZoneInfo(zone))
+    day = each.local_day(captured_at)
+    assert (each.zone, str(each.keep), str(each.last_day(day))) == (zone, keep, through)
+    assert f"{each.ends_at(day):%Y-%m-%d %H:%M}" == gone
+    assert each.local_day(captured_at + timedelta(milliseconds=1)) == day + timedelta(days=1)
+
+
+def test_the_documents_own_policy_is_one() -> None:
+    text = next(
+        block
+        for block in re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+        if "[[class]]" in block
+    )
+    assert parse_policy(text, "docs/retention.md").classes[0].keep == Period(days=14)
+
+
+def test_the_documents_retention_file_is_one(file: Path) -> None:
+    text = next(
+        block
+        for block in re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+        if "[agencies]" in block
+    )
+    (file.parent / "policies").mkdir()
+    file.write_text(text)
+    retention = load_retention(file)
+    assert retention.class_of("read", "northfield-pd", "x").name == "billerica"
+    assert retention.class_of("read", "eastham-pd", "x").name == "eastham-homicide"
+    assert retention.class_of("hit", "eastham-pd", "").name == "dcjis-alert"
