@@ -124,6 +124,13 @@ class HotlistEntry(msgspec.Struct, frozen=True, kw_only=True):
     agency: Name | None = None
     case_number: Annotated[str, Meta(max_length=64)] | None = None
     reason: Text = ""
+    category_raw: Annotated[str, Meta(max_length=40)] | None = None
+    """The source's own letter or word for the category, in upper case; letters of different
+    sources mean different things, so this says nothing without `source`."""
+    record: Annotated[str, Meta(max_length=128)] | None = None
+    """The source's own number of the record (NCIC: NIC), with which it is confirmed there."""
+    vehicle: Annotated[str, Meta(max_length=200)] | None = None
+    """The vehicle in the source's words: year, make, model, style, colour."""
     schema_version: Version = SCHEMA_VERSION
 
 

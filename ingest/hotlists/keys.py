@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 MAX_LENGTH: Final = 12
@@ -37,4 +38,22 @@ def plate_keys(plates: Sequence[str]) -> NDArray[np.uint64]:
     keys = np.zeros(len(plates), np.uint64)
     for column in range(MAX_LENGTH):
         keys = keys * np.uint64(37) + digits[:, column]
+    return keys
+
+
+def column_keys(plates: pa.StringArray) -> NDArray[np.uint64]:
+    """The same for an Arrow column without nulls, shape (n,), without a Python object a plate."""
+    if not len(plates):
+        return np.empty(0, np.uint64)
+    _, offsets, data = plates.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[plates.offset : plates.offset + len(plates) + 1]
+    starts, ends = bounds[:-1], bounds[1:]
+    characters = np.frombuffer(data, np.uint8) if data is not None else np.zeros(1, np.uint8)
+    last = max(len(characters) - 1, 0)
+    keys = np.zeros(len(plates), np.uint64)
+    for column in range(MAX_LENGTH):
+        place = starts + np.int32(column)
+        digit = _DIGITS[characters[np.minimum(place, last)]]
+        digit[place >= ends] = 0
+        keys = keys * np.uint64(37) + digit
     return keys

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Literal
 
 import crc32c
 import msgspec
@@ -26,27 +26,33 @@ from numpy.typing import NDArray
 
 from alpr.errors import Corrupt, Unavailable
 from alpr.records import HotlistEntry, Instant
-from ingest.hotlists.keys import plate_keys
+from ingest.hotlists.table import SCHEMA as SCHEMA  # whoever opens a snapshot finds it here
+from ingest.hotlists.table import Pile, by_key, from_entries, to_entry, upgraded
 
-_CODED: Final = pa.dictionary(pa.int32(), pa.string())
-_TIME: Final = pa.timestamp("us", tz="UTC")
-SCHEMA: Final = pa.schema(
-    [
-        pa.field("key", pa.uint64(), nullable=False),
-        pa.field("entry_id", pa.string(), nullable=False),
-        pa.field("source", _CODED, nullable=False),
-        pa.field("plate", pa.string(), nullable=False),
-        pa.field("state", _CODED),
-        pa.field("category", _CODED, nullable=False),
-        pa.field("priority", pa.int8(), nullable=False),
-        pa.field("valid_from", _TIME, nullable=False),
-        pa.field("valid_to", _TIME),
-        pa.field("agency", _CODED),
-        pa.field("case_number", pa.string()),
-        pa.field("reason", pa.string(), nullable=False),
-    ]
-)
-_FIELDS: Final = tuple(SCHEMA.names[1:])
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """The load of a source that is in force."""
+
+    layout: str
+    settings: str
+    """Digest of layout and settings: with others the same file would give other entries."""
+    mode: Literal["complete", "incremental", "remove"]
+    origin: str
+    """File or address, without what an address may carry as a secret."""
+    content: str
+    """SHA-256 of the file."""
+    etag: str | None = None
+    last_modified: str | None = None
+    issued: Instant | None = None
+    """When the source says that it made the list."""
+    loaded_at: Instant
+    entries: int
+    categories: dict[str, int] = {}
+    rejected: dict[str, int] = {}
+    unknown: dict[str, int] = {}
+    """Letters without a meaning, and how many rows had them."""
+    dropped: dict[str, int] = {}
+    """Fields that could not be used, of rows that were kept."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +67,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Checksum of the snapshot file."""
     changes_offset: int
     """Changes below this offset of `hotlist-changes` are in the snapshot."""
+    sources: dict[str, Loaded] = {}
+    """What was loaded from each source."""
 
 
 class Snapshot:
@@ -94,19 +102,31 @@ class Snapshot:
 
     def entry(self, row: int) -> HotlistEntry:
         """The entry of one row."""
-        fields: dict[str, Any] = {name: self._table.column(name)[row].as_py() for name in _FIELDS}
-        return HotlistEntry(**fields)
+        return to_entry(self._table, row)
 
 
 def write_snapshot(
     store: Path, entries: Iterable[HotlistEntry], built_at: datetime, changes_offset: int
 ) -> Manifest:
-    """Write a snapshot and put it in force, atomically and durably; its manifest.
+    """Write a snapshot of these entries and put it in force, atomically and durably; its manifest.
 
     An entry id that occurs twice keeps its last entry.
     """
     unique = {entry.entry_id: entry for entry in entries}
-    batch = _as_batch(list(unique.values()))
+    return write_batch(store, from_entries(list(unique.values())), built_at, changes_offset)
+
+
+def write_batch(
+    store: Path,
+    batch: pa.RecordBatch,
+    built_at: datetime,
+    changes_offset: int,
+    sources: dict[str, Loaded] | None = None,
+) -> Manifest:
+    """The same with entries in columns (`table.SCHEMA`), each id once, in any order."""
+    keys = batch.column("key").to_numpy()
+    if np.any(keys[1:] < keys[:-1]):
+        batch = Pile([batch]).take(by_key(keys))
     folder = store / "snapshots"
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".partial-{os.getpid()}"
@@ -120,26 +140,12 @@ def write_snapshot(
         size=partial.stat().st_size,
         crc32c=checksum,
         changes_offset=changes_offset,
+        sources=sources or {},
     )
     _sync(partial)
     partial.replace(folder / f"{manifest.version}.arrow")
     _publish(store, manifest)
     return manifest
-
-
-def _as_batch(entries: list[HotlistEntry]) -> pa.RecordBatch:
-    keys = plate_keys([entry.plate for entry in entries])
-    order = np.argsort(keys, kind="stable")
-    ordered = [entries[i] for i in order]
-    columns = [pa.array(keys[order])]
-    for name in _FIELDS:
-        values = [getattr(entry, name) for entry in ordered]
-        kind = SCHEMA.field(name).type
-        if pa.types.is_dictionary(kind):
-            columns.append(pa.array(values, pa.string()).dictionary_encode().cast(kind))
-        else:
-            columns.append(pa.array(values, kind))
-    return pa.record_batch(columns, schema=SCHEMA)
 
 
 def _publish(store: Path, manifest: Manifest) -> None:
@@ -155,10 +161,11 @@ def _sync(path: Path) -> None:
 
 
 def _checksum(path: Path) -> int:
-    checksum = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            checksum = crc32c.crc32c(chunk, checksum)
+    # Read, not mapped: the pages stay the kernel's, and one small buffer is enough.
+    checksum, buffer = 0, memoryview(bytearray(1 << 20))
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(buffer):
+            checksum = crc32c.crc32c(buffer[:size], checksum)
     return checksum
 
 
@@ -190,13 +197,15 @@ def open_snapshot(store: Path, manifest: Manifest) -> Snapshot:
                 f"{manifest.crc32c:08x}, and has {size} with {checksum:08x}: load the list again"
             )
         reader = pa.ipc.open_file(pa.memory_map(str(path), "rb"))
-        if reader.schema != SCHEMA:
-            raise Corrupt(f"{path.name} has another layout than this version reads")
         batch = (
             reader.get_batch(0)
             if reader.num_record_batches
-            else pa.RecordBatch.from_pylist([], schema=SCHEMA)
+            else pa.RecordBatch.from_pylist([], schema=reader.schema)
         )
+        if reader.schema != SCHEMA:
+            batch = upgraded(batch)
+        if batch is None:
+            raise Corrupt(f"{path.name} has another layout than this version reads")
     except (OSError, pa.ArrowException) as error:
         raise Corrupt(f"{path.name} cannot be read: {error}") from error
     return Snapshot(manifest, batch)
