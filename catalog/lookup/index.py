@@ -228,16 +228,17 @@ def _write(lake: Lake, retention_class: str, number: int, rows: pa.Table, files:
         "files": {str(day): sorted(uris) for day, uris in sorted(files.items())},
     }
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        rows.replace_schema_metadata({METADATA_KEY: json.dumps(content).encode()}),
+    with pq.ParquetWriter(
         sink,
-        row_group_size=_ROW_GROUP,
+        SCHEMA,
         compression="zstd",
         compression_level=3,
         use_dictionary=["days"],
         column_encoding={"plate": "DELTA_BYTE_ARRAY"},
         store_schema=False,
-    )
+    ) as writer:
+        writer.write_table(rows, _ROW_GROUP)
+        writer.add_key_value_metadata({METADATA_KEY.decode(): json.dumps(content)})
     data = sink.getvalue()
     folder = f"{lake.config.warehouse}/{FOLDER}/class={retention_class}/block={number}"
     newest = max((_sequence(item.uri) for item in lake.store.list(folder)), default=0)

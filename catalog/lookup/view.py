@@ -142,9 +142,7 @@ class View:
         own = {
             (each.block.retention_class, each.block.number): each for each in self._blocks.values()
         }
-        by_partition: dict[Partition, set[str]] = {}
-        for file in self.files:
-            by_partition.setdefault(file.partition, set()).add(file.uri)
+        whole = files_by_partition(self.files)
         masks: dict[OpenBlock, int] = {}
         bare: list[File] = []
         for file in files:
@@ -157,6 +155,14 @@ class View:
             else:
                 bare.append(file)
         return masks, bare
+
+
+def files_by_partition(files: Iterable[File]) -> dict[Partition, frozenset[str]]:
+    """The addresses of all files of each day and class."""
+    found: dict[Partition, set[str]] = {}
+    for file in files:
+        found.setdefault(file.partition, set()).add(file.uri)
+    return {partition: frozenset(uris) for partition, uris in found.items()}
 
 
 def days_between(first: date, last: date) -> Sequence[date]:
