@@ -48,7 +48,7 @@ def quality(config: Path, *arguments: str) -> tuple[int, str]:
 def test_the_newest_commit_breaks_a_rule(config: Path) -> None:
     code, told = quality(config)
     assert code == 1
-    assert "BROKEN retention_class is one of default: 3 of 3 rows" in told
+    assert re.search(r"BROKEN retention_class is one of .*\bdefault\b.*: 3 of 3 rows", told)
 
 
 def test_a_class_that_is_known_is_no_fault(config: Path) -> None:
@@ -88,7 +88,8 @@ def test_an_hour_and_its_history(config: Path) -> None:
     )
     assert result["hour"] == "2026-11-20T12:00:00+00:00"
     code, told = quality_of(config, "history", "--rule", "retention_class is one")
-    assert "reads 2026-11-20T12-1: BROKEN retention_class is one of default: 3 of 3" in told
+    broken = r"reads 2026-11-20T12-1: BROKEN retention_class is one of .*\bdefault\b.*: 3 of 3"
+    assert re.search(broken, told)
     assert quality_of(config, "history", "--since", "2999-01-01") == (0, "nothing was checked\n")
 
 
