@@ -26,6 +26,7 @@ META_MAGIC: Final = b"XL2 "
 _HASH, _BLOCK = 32, 2**20
 _BIN_WIDTH: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4}  # MessagePack: bytes with such a length before
 _FOLDER_MARK: Final = "__XLDIR__"
+_PROBE: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,10 @@ def objects(root: Path, bucket: str, prefix: str = "") -> Iterator[DiskObject]:
 
 
 def leftovers(root: Path) -> Iterator[Leftover]:
-    """Every file in MinIO's trash, its broken uploads and its half-written objects."""
+    """Every file in MinIO's trash, its broken uploads and its half-written objects.
+
+    But for the zeros that it writes every few seconds to see whether the drive can be written.
+    """
     system = root / SYSTEM
     for folder, _, names in os.walk(system):
         inside = Path(folder).relative_to(system).parts
@@ -105,9 +109,12 @@ def leftovers(root: Path) -> Iterator[Leftover]:
         for name in names:
             path = Path(folder, name)
             try:
-                yield Leftover(area, path, path.stat().st_size)
+                size = path.stat().st_size
+                if inside == ("tmp",) and size <= _PROBE and not any(path.read_bytes()):
+                    continue
             except FileNotFoundError:
                 continue  # cleaned up since
+            yield Leftover(area, path, size)
 
 
 def parse_meta(data: bytes, origin: str) -> XlMeta:
