@@ -7,7 +7,6 @@ complete load would remove too much: a source that had an accident sends such fi
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -36,7 +35,7 @@ from ingest.hotlists.snapshot import (
 from ingest.hotlists.sources import Event, Source, Sources, settings_digest
 
 KEPT_SNAPSHOTS: Final = 3
-_DAMAGED: Final = re.compile(r"\.partial-(\d+)")
+_PARTIAL: Final = re.compile(r"\.partial-(\d+)(-sieve)?")
 
 
 @dataclass(frozen=True)
@@ -153,6 +152,8 @@ def _load(sources: Sources, layout: Layout, request: Request, folder: Path) -> R
     old, own = own_rows(current, source.source)
     change = Change.of(reading, places, old, own, request.mode)
     _guard(reading, change, before, request, len(own), report)
+    reading.forget()
+    del places
     batch = merged(current, reading, own, change)
     loaded = Loaded(
         layout=layout.name,
@@ -319,7 +320,7 @@ def _shown(location: str) -> str:
 def _sweep(store: Path) -> None:
     """Delete what loads that were killed have left."""
     for path in (store / "snapshots").glob(".partial-*"):
-        found = _DAMAGED.fullmatch(path.name)
+        found = _PARTIAL.fullmatch(path.name)
         if found is not None and not Path(f"/proc/{found[1]}").exists():
             path.unlink(missing_ok=True)
 
@@ -329,4 +330,5 @@ def _prune(store: Path, manifest: Manifest) -> None:
     snapshots = sorted((store / "snapshots").glob("[0-9]*.arrow"))
     for path in snapshots[:-KEPT_SNAPSHOTS]:
         if path.stem != manifest.version:
-            os.unlink(path)
+            path.unlink(missing_ok=True)
+            path.with_suffix(".sieve").unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ingest.hotlists.reading import Reading, flags
 from ingest.hotlists.snapshot import Snapshot
-from ingest.hotlists.table import Ids, Pile, counts, ids_of
+from ingest.hotlists.table import Ids, Pile, counts, give_back, ids_of
 
 Mode = Literal["complete", "incremental", "remove"]
 """All entries of the source; some to add, change or remove; some that are all to be removed."""
@@ -29,6 +29,10 @@ class Change:
         self.before = np.empty(0, np.int64)
         """For each new row, its entry's row among the source's old ones, or -1."""
 
+    def forget(self) -> None:
+        """Let go of the rows, when only the numbers are still wanted."""
+        self.new_rows = self.kept_old = self.before = np.empty(0, np.int64)
+
     @staticmethod
     def of(
         reading: Reading,
@@ -42,7 +46,7 @@ class Change:
         removes = flags(reading.removes)[places]
         if mode == "remove":
             removes = np.ones(len(places), bool)
-        ids = reading.pile.ids()
+        ids = reading.ids()
         change.new_rows = places[~removes]
         change.before = ids.at(change.new_rows).find(old)
         known = int((change.before >= 0).sum())
@@ -69,6 +73,7 @@ def merged(
 ) -> pa.RecordBatch:
     """All entries in the order of their keys."""
     pile, first, kept = reading.pile, 0, np.empty(0, np.int64)
+    give_back()
     if current is not None and len(current):
         _keep_since(reading, change, current.rows, own)
         others = np.ones(len(current), bool)
@@ -79,8 +84,10 @@ def merged(
         both.extend(pile)
         pile = both
     rows = np.concatenate([kept, change.new_rows + first])
-    keys = pile.keys()[rows]
-    return pile.take(rows[np.argsort(keys, kind="stable")])
+    del kept
+    change.forget()
+    order = np.argsort(pile.keys()[rows], kind="stable")
+    return pile.take(rows[order])
 
 
 def _keep_since(

@@ -18,7 +18,7 @@ from ingest.hotlists.layouts import Layout
 from ingest.hotlists.lines import Stream
 from ingest.hotlists.origin import Limits, Progress, open_parts
 from ingest.hotlists.rejects import Rejects
-from ingest.hotlists.table import Pile
+from ingest.hotlists.table import Ids, Pile
 
 
 class Refusal(BadInput):
@@ -44,13 +44,26 @@ class Reading:
     rows: int = 0
     repeated: int = 0
     issued: datetime | None = None
+    _ids: Ids | None = None
+
+    def ids(self) -> Ids:
+        """The ids of all rows; kept, for it takes a while."""
+        if self._ids is None:
+            self._ids = self.pile.ids()
+        return self._ids
+
+    def forget(self) -> None:
+        """Let go of what is wanted only until it is known what changes: memory for the merge."""
+        self._ids = None
+        for parts in (self.numbers, self.parts, self.removes):
+            parts.clear()
 
     def unique(self) -> NDArray[np.int64]:
         """Places of the rows in force: of rows with the same identity the last one.
 
         An earlier row with another plate is a reject: one of the two plates is lost by it.
         """
-        ids = self.pile.ids()
+        ids = self.ids()
         order = np.argsort(ids.head, kind="stable")
         same = (ids.head[order][1:] == ids.head[order][:-1]) & (
             ids.tail[order][1:] == ids.tail[order][:-1]

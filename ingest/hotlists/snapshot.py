@@ -3,6 +3,7 @@
 Layout of a store (a folder):
 
     snapshots/<version>.arrow   Arrow IPC file, one record batch, rows sorted by `key`
+    snapshots/<version>.sieve   which keys are surely not in it (`ingest.hotlists.sieve`)
     current.json                which snapshot is in force; replaced atomically
 
 Workers of one machine share the file's pages; a search is a binary search in
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from alpr.errors import Corrupt, Unavailable
 from alpr.records import HotlistEntry, Instant
+from ingest.hotlists import sieve
 from ingest.hotlists.table import SCHEMA as SCHEMA  # whoever opens a snapshot finds it here
 from ingest.hotlists.table import Pile, by_key, from_entries, to_entry, upgraded
 
@@ -67,6 +69,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Checksum of the snapshot file."""
     changes_offset: int
     """Changes below this offset of `hotlist-changes` are in the snapshot."""
+    sieve_crc32c: int | None = None
+    """Checksum of the sieve's file; None where there is none."""
     sources: dict[str, Loaded] = {}
     """What was loaded from each source."""
 
@@ -74,9 +78,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 class Snapshot:
     """An open snapshot: memory-mapped, read-only, safe to share between threads."""
 
-    def __init__(self, manifest: Manifest, table: pa.RecordBatch) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        table: pa.RecordBatch,
+        sifted: NDArray[np.uint64] | None = None,
+    ) -> None:
         self.manifest = manifest
         self._table = table
+        self._sieve = sifted
         self.keys: NDArray[np.uint64] = table.column("key").to_numpy(zero_copy_only=True)
 
     def __len__(self) -> int:
@@ -91,14 +101,14 @@ class Snapshot:
         self, keys: NDArray[np.uint64]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
         """For the k keys that occur: index into `keys`, first row, row after the last."""
-        first = np.searchsorted(self.keys, keys, side="left")
-        found = (
-            np.flatnonzero(self.keys[np.minimum(first, len(self) - 1)] == keys)
-            if len(self)
-            else np.empty(0, np.intp)
-        )
-        last = np.searchsorted(self.keys, keys[found], side="right")
-        return found, first[found], last
+        if not len(self):
+            return np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.intp)
+        maybe = np.arange(len(keys)) if self._sieve is None else sieve.passing(self._sieve, keys)
+        left = keys[maybe]
+        first = np.searchsorted(self.keys, left, side="left")
+        there = np.flatnonzero(self.keys[np.minimum(first, len(self) - 1)] == left)
+        last = np.searchsorted(self.keys, left[there], side="right")
+        return maybe[there], first[there], last
 
     def entry(self, row: int) -> HotlistEntry:
         """The entry of one row."""
@@ -133,6 +143,8 @@ def write_batch(
     with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
         writer.write_batch(batch)
     checksum = _checksum(partial)
+    sifted = folder / f".partial-{os.getpid()}-sieve"
+    sieve.build(batch.column("key").to_numpy()).astype("<u8", copy=False).tofile(sifted)
     manifest = Manifest(
         version=f"{built_at:%Y%m%dT%H%M%S%fZ}-{checksum:08x}",
         built_at=built_at,
@@ -140,10 +152,13 @@ def write_batch(
         size=partial.stat().st_size,
         crc32c=checksum,
         changes_offset=changes_offset,
+        sieve_crc32c=_checksum(sifted),
         sources=sources or {},
     )
-    _sync(partial)
-    partial.replace(folder / f"{manifest.version}.arrow")
+    for made, suffix in ((sifted, "sieve"), (partial, "arrow")):
+        _sync(made)
+        made.replace(folder / f"{manifest.version}.{suffix}")
+    _sync(folder)
     _publish(store, manifest)
     return manifest
 
@@ -153,11 +168,16 @@ def _publish(store: Path, manifest: Manifest) -> None:
     partial.write_bytes(msgspec.json.encode(manifest))
     _sync(partial)
     partial.replace(store / "current.json")
+    _sync(store)
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    """Make a file, or the names in a folder, survive a loss of power."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _checksum(path: Path) -> int:
@@ -206,6 +226,15 @@ def open_snapshot(store: Path, manifest: Manifest) -> Snapshot:
             batch = upgraded(batch)
         if batch is None:
             raise Corrupt(f"{path.name} has another layout than this version reads")
+        sifted = _open_sieve(path.with_suffix(".sieve"), manifest)
     except (OSError, pa.ArrowException) as error:
         raise Corrupt(f"{path.name} cannot be read: {error}") from error
-    return Snapshot(manifest, batch)
+    return Snapshot(manifest, batch, sifted)
+
+
+def _open_sieve(path: Path, manifest: Manifest) -> NDArray[np.uint64] | None:
+    if manifest.sieve_crc32c is None:
+        return None  # written by an earlier version
+    if _checksum(path) != manifest.sieve_crc32c:
+        raise Corrupt(f"{path.name} has not the checksum it should have: load the list again")
+    return np.memmap(path, dtype="<u8", mode="r").view(np.ndarray)

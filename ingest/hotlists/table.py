@@ -5,6 +5,7 @@ Nothing here makes a Python object an entry: twelve million of them would take g
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -143,9 +144,18 @@ class Pile:
             whole = _whole(self._columns.pop(name), SCHEMA.field(name).type)
             columns.append(whole.take(order))
             del whole
+            give_back()
         self._columns = {name: [] for name in SCHEMA.names}
         self.rows = 0
         return pa.record_batch(columns, schema=SCHEMA)
+
+
+def give_back() -> None:
+    """Return freed memory to the system: allocators keep it, and it is as much as the list."""
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; others do it by themselves
+    if trim is not None:
+        trim(0)
 
 
 _NONE: Final = np.empty(0, np.uint64)

@@ -85,7 +85,11 @@ def test_a_later_snapshot_is_in_force_and_the_earlier_one_stays_readable(tmp_pat
 def test_no_partial_file_is_left(tmp_path: Path) -> None:
     manifest = write(tmp_path, make_entry())
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {"current.json", f"snapshots/{manifest.version}.arrow"}
+    assert left == {
+        "current.json",
+        f"snapshots/{manifest.version}.arrow",
+        f"snapshots/{manifest.version}.sieve",
+    }
 
 
 @pytest.mark.parametrize("place", [0, 100, -100, -1])
