@@ -16,7 +16,9 @@ from pyiceberg.types import TimestamptzType
 
 from catalog.schemas import CAPTURED, PARTITION_CLASS, PARTITION_DAY
 
-ROW_GROUP_ROWS = 32_768
+ROW_GROUPS, FEWEST_ROWS, MOST_ROWS = 32, 4_096, 32_768
+"""A look-up reads a row group of each file: a file has about so many, of so many rows each."""
+
 STAGED_LEVEL, COMPACTED_LEVEL = 1, 3
 """zstd levels: a staged file lives for minutes, a compacted one for months."""
 
@@ -95,13 +97,13 @@ class ParquetFile:
 
 
 def encode(table: pa.Table, level: int) -> pa.Buffer:
-    """One Parquet file: zstd, 32k-row groups, page index, field ids, no pandas or Arrow extras."""
+    """One Parquet file: zstd, small row groups, page index, field ids, no Arrow extras."""
     leaves = _leaves(table.schema)
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
         sink,
-        row_group_size=ROW_GROUP_ROWS,
+        row_group_size=min(MOST_ROWS, max(FEWEST_ROWS, -(-table.num_rows // ROW_GROUPS))),
         compression="zstd",
         compression_level=level,
         use_dictionary=[name for name in leaves if name in _DICTIONARY],

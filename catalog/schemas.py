@@ -7,6 +7,7 @@ packs (`catalog.images`), and each row says where it came from (topic, partition
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 from pyiceberg.io.pyarrow import schema_to_pyarrow
@@ -70,7 +71,7 @@ class TableDef:
         """`alpr.reads`: the table's full name in the catalogue."""
         return f"{NAMESPACE}.{self.name}"
 
-    @property
+    @cached_property
     def arrow(self) -> pa.Schema:
         """The Arrow schema of its files, with Iceberg's field ids."""
         return schema_to_pyarrow(self.schema, include_field_ids=True)

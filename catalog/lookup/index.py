@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from alpr.errors import Corrupt
-from catalog.cutoffs import Cutoffs, is_cut_off, read_cutoffs
+from catalog.cutoffs import is_cut_off, read_cutoffs
 from catalog.files import read_rows
 from catalog.lake import Lake
 from catalog.parquet import Partition
@@ -169,36 +169,43 @@ def build(lake: Lake, retention_class: str, number: int, files: Files) -> Block 
 def drop_days(lake: Lake, ended: Callable[[Partition], bool]) -> int:
     """Take days out of the index; the number of objects that were written anew or deleted.
 
-    `ended` says which. Safe to kill and to run again. Every object is looked at, those that do
-    not count too. Raises Corrupt or Unavailable.
+    `ended` says which. Safe to kill and to run again. Objects that do not count any more go too.
+    Raises Corrupt or Unavailable.
     """
-    changed = 0
-    current = {block.uri for block in list_blocks(lake)}
-    for block in list(_every(lake)):
-        if block.uri not in current:
-            lake.store.delete([block.uri])
-            changed += 1
-            continue
-        content = block.open(lake)
-        gone = [day for day in content.files if ended(Partition(day, block.retention_class))]
-        if not gone:
-            continue
-        kept = {day: uris for day, uris in content.files.items() if day not in gone}
+    current = {block.uri: block for block in list_blocks(lake)}
+    old = [block.uri for block in _every(lake) if block.uri not in current]
+    lake.store.delete(old)
+    return len(old) + sum(_drop(lake, block, ended) for block in current.values())
+
+
+def drop_partition(lake: Lake, partition: Partition) -> None:
+    """Take one day of a class out of the index: its rows have changed. Raises as `drop_days`."""
+    for block in list_blocks(lake):
+        if (block.retention_class, block.number) == (
+            partition.retention_class,
+            block_of(partition.day),
+        ):
+            _drop(lake, block, lambda each: each == partition)
+
+
+def _drop(lake: Lake, block: Block, ended: Callable[[Partition], bool]) -> bool:
+    content = block.open(lake)
+    kept = {
+        day: uris
+        for day, uris in content.files.items()
+        if not ended(Partition(day, block.retention_class))
+    }
+    if len(kept) == len(content.files):
+        return False
+    if kept:
+        rows = read_rows(lake, block.uri).cast(SCHEMA)
         mask = pa.scalar(sum(bit_of(day) for day in kept), pa.uint32())
-        if kept:
-            rows = read_rows(lake, block.uri).cast(SCHEMA)
-            days = pc.bit_wise_and(rows["days"], mask)
-            rows = rows.set_column(1, SCHEMA.field("days"), days)
-            rows = rows.filter(pc.not_equal(days, pa.scalar(0, pa.uint32())))
-            _write(lake, block.retention_class, block.number, rows, kept)
-        lake.store.delete([block.uri])
-        changed += 1
-    return changed
-
-
-def before(cutoffs: Cutoffs) -> Callable[[Partition], bool]:
-    """For `drop_days`: the days before the cut-offs of their classes."""
-    return lambda partition: is_cut_off(partition, cutoffs)
+        days = pc.bit_wise_and(rows["days"], mask)
+        rows = rows.set_column(1, SCHEMA.field("days"), days)
+        rows = rows.filter(pc.not_equal(days, pa.scalar(0, pa.uint32())))
+        _write(lake, block.retention_class, block.number, rows, kept)
+    lake.store.delete([block.uri])
+    return True
 
 
 def zones_of(metadata: pq.FileMetaData, column: int) -> list[tuple[str, str]]:

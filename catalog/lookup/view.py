@@ -148,9 +148,7 @@ class View:
         for file in files:
             partition = file.partition
             block = own.get((partition.retention_class, block_of(partition.day)))
-            if block is not None and block.files.get(partition.day) == frozenset(
-                by_partition[partition]
-            ):
+            if block is not None and block.files.get(partition.day) == whole[partition]:
                 masks[block] = masks.get(block, 0) | 1 << (partition.day % 32)
             else:
                 bare.append(file)

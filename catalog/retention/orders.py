@@ -37,6 +37,7 @@ from alpr.retention import Kind
 from catalog.files import live_files, partition_of, read_rows
 from catalog.images import image_folder
 from catalog.lake import Lake
+from catalog.lookup.index import drop_partition
 from catalog.offsets import Source, read_offsets
 from catalog.parquet import Partition
 from catalog.retention.erase import delete_unnamed, forget_history
@@ -68,6 +69,12 @@ OnPartition = Callable[[Lake, str, Partition], object]
 """Told each partition whose rows changed, so that what was made of them can be made anew."""
 
 
+def _forget_plates(lake: Lake, table_name: str, partition: Partition) -> None:
+    """The index of plates must not remember what is not there any more."""
+    if table_name == READS.name:
+        drop_partition(lake, partition)
+
+
 def finish_orders(
     lake: Lake, now: datetime, *, sleep: Callable[[float], None] = time.sleep
 ) -> list[OrderState]:
@@ -84,7 +91,7 @@ class Orders:
         now: Callable[[], datetime],
         *,
         safe_age: timedelta = SAFE_AGE,
-        on_partition: OnPartition = lambda *_: None,
+        on_partition: OnPartition = _forget_plates,
         sleep: Callable[[float], None] = time.sleep,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
@@ -26,6 +27,7 @@ from catalog.commit import PURGE
 from catalog.cutoffs import as_properties, is_cut_off, read_cutoffs
 from catalog.files import files_before, partition_of
 from catalog.lake import Lake
+from catalog.lookup.index import drop_days
 from catalog.manifests import change_files
 from catalog.parquet import Partition
 from catalog.retention import journal
@@ -151,7 +153,6 @@ def run_purge(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     *,
     certify: Callable[[PurgeReport, Renew], object] = lambda *_: None,
-    drop_index: Callable[[Lake, str, Mapping[str, date]], object] = lambda *_: None,
     on_step: OnStep = _silent,
     sleep: Callable[[float], None] = time.sleep,
     new_run: Callable[[], str] = lambda: uuid.uuid4().hex,
@@ -159,8 +160,7 @@ def run_purge(
     """Purge everything that has ended; a report a run: the resumed ones first, this one last.
 
     `certify` gets each report before its journal is forgotten: if it fails, the next run
-    certifies again. `drop_index(lake, table, cutoffs)` takes the days before the cut-offs out
-    of look-up indexes. Raises Unavailable if a purge already runs, or catalogue or store do not
+    certifies again. Raises Unavailable if a purge already runs, or catalogue or store do not
     answer; Fenced if another run took over; Corrupt if a journal cannot be read. Safe to call
     again in every case.
     """
@@ -175,12 +175,12 @@ def run_purge(
         for dead, parts in journal.runs(lake).items():
             first = parts[0]
             again = _Run(lake, lock, dead, first.started_at, first.judged_at, sleep, on_step)
-            reports.append(_finish(again, now, certify, drop_index, (), resumed=True))
+            reports.append(_finish(again, now, certify, (), resumed=True))
         run.step("holds")
         unfinished = tuple(complete_pending(lake, run.judged_at, sleep=sleep))
         for name in TABLES:
             _take_out(run, name)
-        reports.append(_finish(run, now, certify, drop_index, unfinished, resumed=False))
+        reports.append(_finish(run, now, certify, unfinished, resumed=False))
         return reports
 
 
@@ -299,7 +299,6 @@ def _finish(
     run: _Run,
     now: Callable[[], datetime],
     certify: Callable[[PurgeReport, Renew], object],
-    drop_index: Callable[[Lake, str, Mapping[str, date]], object],
     unfinished: tuple[Unfinished, ...],
     *,
     resumed: bool,
@@ -318,7 +317,8 @@ def _finish(
         if any(part.files for part in own):
             table, dead = _forget(run, name)
         run.step(f"delete {name}")
-        drop_index(lake, name, read_cutoffs(table))
+        if name == READS.name:
+            drop_days(lake, partial(is_cut_off, cutoffs=read_cutoffs(table)))
         remaining += _delete(run, table, own, dead, others)
         unknown |= classes_of(lake, name)
     run.step("uploads")

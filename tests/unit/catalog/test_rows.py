@@ -19,7 +19,7 @@ from catalog.config import LakeConfig
 from catalog.files import live_files
 from catalog.images import ImageRef
 from catalog.lake import Lake
-from catalog.parquet import ROW_GROUP_ROWS, encode
+from catalog.parquet import FEWEST_ROWS, MOST_ROWS, encode
 from catalog.rows import Images, Origin, hits_to_arrow, local_days, reads_to_arrow
 from catalog.schemas import CAPTURED, HITS, PLATE, READS
 from catalog.staging import OffsetRange, split
@@ -131,10 +131,10 @@ def test_split_keeps_every_row_in_order() -> None:
 def test_files_have_small_row_groups_and_field_ids() -> None:
     hits = [make_hit(read) for read in make_reads(5)]
     table = hits_to_arrow(hits, Origin("hits", 0, range(5)), NOW)
-    big = pa.concat_tables([table] * (ROW_GROUP_ROWS // 5 + 1))
-    file = pq.ParquetFile(pa.BufferReader(encode(big, 1)))
-    assert file.metadata.num_row_groups == 2
-    assert file.metadata.row_group(0).num_rows == ROW_GROUP_ROWS
+    for rows, group in ((20_000, FEWEST_ROWS), (320_000, 10_000), (2_000_000, MOST_ROWS)):
+        big = pa.concat_tables([table] * (rows // 5))
+        file = pq.ParquetFile(pa.BufferReader(encode(big, 1)))
+        assert file.metadata.row_group(0).num_rows == group
     plate = file.schema_arrow.field("plate")
     assert plate.metadata[b"PARQUET:field_id"] == str(PLATE).encode()
     columns = [file.metadata.row_group(0).column(n) for n in range(file.metadata.num_columns)]

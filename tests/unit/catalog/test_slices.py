@@ -152,7 +152,7 @@ def test_files_that_cannot_hold_the_hour_are_not_opened(
 def test_row_groups_that_cannot_hold_the_hour_are_not_read(
     config: LakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("catalog.parquet.ROW_GROUP_ROWS", 10)
+    monkeypatch.setattr("catalog.parquet.FEWEST_ROWS", 10)
     lake = Lake(config)
     lake.init()
     land(lake, [at(DAY + timedelta(minutes=number), number) for number in range(120)])
