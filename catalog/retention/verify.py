@@ -119,6 +119,9 @@ def verify(
         scope.append("canary")
         tally.add(more)
     limits.append(
+        "of rows only the columns are decoded that say when they end and which images they name"
+    )
+    limits.append(
         "free blocks of file systems, worn-out cells of solid-state disks, swap, backups and "
         "whatever was copied out of the platform cannot be seen from here"
     )
