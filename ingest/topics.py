@@ -1,11 +1,19 @@
 """The topics: names, partitions, how long the broker keeps them.
 
 Kafka is a pipe, not a store: each topic's retention is far below the shortest
-retention period of any policy (21 days), so that nothing outlives its read's
-end in a log segment. Broker time (`LogAppendTime`) counts, so that a late
-upload is not expired before it is read. Segments roll at a quarter of the
-retention, since only closed segments are deleted: a message is gone at the
+retention period of any policy (21 days). Broker time (`LogAppendTime`) counts, so
+that a late upload is not expired before it is read. Segments roll at a quarter of
+the retention, since only closed segments are deleted: a message is gone at the
 latest after 1.25 times its topic's retention plus the broker's check interval.
+
+So it counts from arrival, not from capture: a read that is uploaded at the very end
+of its period stays in its topic up to 1.25 times 3 days past that end, its hit up
+to 1.25 times 7 days. The lake refuses it, and only the jobs read topics.
+
+The changes of the hot list are compacted. What a later change replaced or removed
+may be read for a day; then its segment must be cleaned, however little in it is
+old. The segment that is written to is never cleaned: it closes with the first
+change that comes an hour or more after its first.
 """
 
 from __future__ import annotations
@@ -31,6 +39,9 @@ DEAD_LETTERS: Final = "dead-letters"
 _HOUR = 3600
 _DAY = 24 * _HOUR
 
+COMPACTION_LAG_S: Final = _DAY
+"""After so long a change that another replaced must be cleaned out of a closed segment."""
+
 
 @dataclass(frozen=True)
 class TopicSpec:
@@ -52,7 +63,14 @@ class TopicSpec:
             "message.timestamp.type": "LogAppendTime",
         }
         if self.retention_s is None:
-            return common | {"cleanup.policy": "compact", "segment.ms": str(_HOUR * 1000)}
+            return common | {
+                "cleanup.policy": "compact",
+                "segment.ms": str(_HOUR * 1000),
+                "max.compaction.lag.ms": str(COMPACTION_LAG_S * 1000),
+                "delete.retention.ms": str(COMPACTION_LAG_S * 1000),
+                # Before the lag ends too, once a tenth of it is new: Kafka waits for half.
+                "min.cleanable.dirty.ratio": "0.1",
+            }
         return common | {
             "cleanup.policy": "delete",
             "retention.ms": str(self.retention_s * 1000),

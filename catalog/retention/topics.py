@@ -37,7 +37,8 @@ def judge_topics(states: Sequence[TopicState], now: datetime) -> Iterator[Findin
     """Topics that nobody knows, settings that differ, and messages older than they allow.
 
     A message goes with its segment: retention counts from the segment's newest message, so the
-    oldest may be older by one segment's time. A compacted topic keeps its newest by design.
+    oldest may be older by one segment's time. A compacted topic keeps the newest of each key, so
+    its age says nothing: that what was replaced goes is in its settings.
     """
     for state in states:
         where = f"topic {state.name}"
