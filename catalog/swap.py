@@ -12,8 +12,9 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 OPERATION = "platelake.op"
 _NAME = "platelake.commit"
+_BEFORE = "platelake.before"
+_REMEMBERED = 40
+"""Snapshots that one which ends the history remembers, by id and operation."""
 
 MAX_SNAPSHOTS, KEEP_SNAPSHOTS = 20, 10
 """Each commit copies all snapshots kept several times; past the first number the second stay."""
@@ -62,13 +66,15 @@ def swap(
     *,
     attempts: int,
     sleep: Callable[[float], None],
+    ends_history: bool = False,
 ) -> Swapped:
     """Change a table. `decide` looks at its current state and gives the change, or None to stop.
 
     The change must add a snapshot, with the summary it is given: changes of properties
     alone do not make a concurrent commit fail. Errors of `decide` pass through, but for a file
     that it did not find because a purge deleted it with the state that named it: such a state
-    would have lost the race, so it is decided anew.
+    would have lost the race, so it is decided anew. `ends_history`: the change removes the
+    snapshots before its own, which then remembers what they were (see `operations_since`).
     Raises Unavailable after `attempts` attempts; the change has then not landed, or, if
     the catalogue stayed silent, may have: deciding anew finds out.
     """
@@ -96,7 +102,11 @@ def swap(
             return Swapped(table, None, attempt + 1)
         try:
             transaction = table.transaction()
-            change(transaction, {OPERATION: operation, _NAME: name})
+            summary = {OPERATION: operation, _NAME: name}
+            if ends_history:
+                known = islice(_ancestors(table), _REMEMBERED)
+                summary[_BEFORE] = ",".join(f"{number}:{op or ''}" for number, op in known)
+            change(transaction, summary)
             _expire(transaction)
             table = transaction.commit_transaction()
             return Swapped(table, head(table), attempt + 1)
@@ -150,13 +160,27 @@ def operations_since(table: Table, snapshot_id: int | None) -> list[str | None] 
     An operation is what `swap` was told, or None for a snapshot that it did not make.
     """
     found: list[str | None] = []
+    for number, operation in _ancestors(table):
+        if number == snapshot_id:
+            return found
+        found.append(operation)
+    return found if snapshot_id is None else None
+
+
+def _ancestors(table: Table) -> Iterator[tuple[int, str | None]]:
+    """The current snapshot and those before it, as far as they are known: id and operation."""
     snapshot = table.current_snapshot()
-    while snapshot is not None and snapshot.snapshot_id != snapshot_id:
-        found.append(snapshot.summary.get(OPERATION) if snapshot.summary else None)
-        if snapshot.parent_snapshot_id is None:
-            return found if snapshot_id is None else None
-        snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id)
-    return found if snapshot is not None or snapshot_id is None else None
+    while snapshot is not None:
+        summary = snapshot.summary
+        yield snapshot.snapshot_id, summary.get(OPERATION) if summary else None
+        known = (summary.get(_BEFORE) or "") if summary else ""
+        # Where snapshots are removed the first that stays loses its parent, too.
+        parent = snapshot.parent_snapshot_id
+        snapshot = None if parent is None else table.snapshot_by_id(parent)
+        if snapshot is None:
+            for entry in filter(None, known.split(",")):
+                number, _, operation = entry.partition(":")
+                yield int(number), operation or None
 
 
 def head(table: Table) -> int | None:

@@ -44,7 +44,9 @@ def forget_history(
 
         return change
 
-    return swap(lake, table_name, operation, decide, attempts=attempts, sleep=sleep).table
+    return swap(
+        lake, table_name, operation, decide, attempts=attempts, sleep=sleep, ends_history=True
+    ).table
 
 
 def delete_unnamed(lake: Lake, table: Table, uris: Collection[str]) -> list[str]:

@@ -254,6 +254,19 @@ class PurgeContract:
         assert (result.attempts, result.duplicates) == (2, 6)
         assert stored_ids(lake) == sorted(kept + ids_of(make_reads(5, first=70)))
 
+    def test_a_purge_costs_the_committer_no_look_at_its_ids(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It ends the history that says what happened since the last commit; but it remembers."""
+        fill(lake)
+        owner = Committer(lake, "reads", now=lambda: NOW, sleep=no_sleep)
+        owner.commit([stage(lake, make_reads(5, first=70), first=60)])
+        purge(lake)
+        loads: list[int] = []
+        monkeypatch.setattr(owner._index, "_load", loads.append)
+        again = owner.commit([stage(lake, make_reads(5, first=70), first=65)])
+        assert (again.duplicates, loads) == (5, [])
+
     def test_a_run_without_anything_due_leaves_old_states_to_their_readers(
         self, lake: Lake
     ) -> None:
