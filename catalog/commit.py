@@ -27,7 +27,7 @@ from pyiceberg.table import Table, Transaction
 
 from alpr.errors import Corrupt, Fenced
 from catalog.cutoffs import is_cut_off, read_cutoffs
-from catalog.files import live_files, read_rows
+from catalog.files import fit, live_files, read_rows
 from catalog.idindex import IdIndex, Ids, id_bytes
 from catalog.lake import Lake
 from catalog.manifests import change_files
@@ -325,7 +325,7 @@ class Committer:
             done[key] = write_rows(
                 self._lake,
                 self._definition.name,
-                rows.cast(self._definition.arrow),
+                fit(rows, self._definition.arrow),
                 staged.file.partition,
                 self._new_name(),
             )

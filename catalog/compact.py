@@ -24,7 +24,7 @@ from pyiceberg.table import Table, Transaction
 from alpr.errors import Corrupt
 from catalog.commit import COMPACT
 from catalog.cutoffs import is_cut_off, read_cutoffs
-from catalog.files import live_files, partition_of, read_rows
+from catalog.files import fit, live_files, partition_of, read_rows
 from catalog.lake import Lake
 from catalog.manifests import change_files
 from catalog.parquet import COMPACTED_LEVEL, ParquetFile, Partition, data_file
@@ -172,7 +172,7 @@ def _merge(
 ) -> ParquetFile:
     schema = TABLES[table_name].arrow
     try:
-        rows = pa.concat_tables(read_rows(lake, file.file_path).cast(schema) for file in files)
+        rows = pa.concat_tables(fit(read_rows(lake, file.file_path), schema) for file in files)
     except Corrupt as error:
         if _are_live(lake, table_name, partition, files):
             raise

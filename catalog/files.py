@@ -68,6 +68,25 @@ def read_rows(lake: Lake, uri: str, columns: list[str] | None = None) -> pa.Tabl
             raise Unavailable(f"cannot read {uri}: {error}") from error
 
 
+def fit(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows in a table's columns of today: what a file was written without is null.
+
+    Raises Corrupt if that column may not be null, or if the file has one that the table has not.
+    """
+    if strangers := set(rows.column_names) - set(schema.names):
+        raise Corrupt(f"a file has columns that its table does not: {', '.join(sorted(strangers))}")
+    for field in schema:
+        if field.name not in rows.column_names and not field.nullable:
+            raise Corrupt(f"a file lacks the required column {field.name}")
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
 def _may_hold(manifest: ManifestFile, day: int) -> bool:
     days, _ = _bounds(manifest)
     return days is None or days[0] <= day <= days[1]

@@ -77,6 +77,30 @@ class Lake:
                 continue  # another `init` was faster
         self.check()
 
+    def migrate(self) -> list[str]:
+        """Add the columns that this version has and a table has not; `table.column` of each.
+
+        Only columns that may be null, behind all others: files written before are read as they
+        are. Raises ConfigurationError where that is not enough, Unavailable as `table`.
+        """
+        added: list[str] = []
+        for definition in TABLES.values():
+            table = self.table(definition.name)
+            known = {field.name for field in table.schema().fields}
+            fresh = [field for field in definition.schema.fields if field.name not in known]
+            if wrong := [field.name for field in fresh if field.required]:
+                raise ConfigurationError(
+                    f"table {definition.identifier} cannot get the required column "
+                    f"{', '.join(wrong)} by itself: see the changelog"
+                )
+            if fresh:
+                with table.update_schema() as update:
+                    for field in fresh:
+                        update.add_column(field.name, field.field_type, field.doc)
+            added += [f"{definition.name}.{field.name}" for field in fresh]
+        self.check()
+        return added
+
     def check(self) -> None:
         """Reach store, catalogue and tables, and compare the tables with this version's.
 
@@ -101,7 +125,7 @@ class Lake:
             if table.schema().as_struct() != definition.schema.as_struct():
                 raise ConfigurationError(
                     f"table {definition.identifier} has other columns than this version writes: "
-                    "it was made by another version"
+                    "it was made by another version; `platelake lake migrate` adds columns"
                 )
 
     def table(self, name: str) -> Table:

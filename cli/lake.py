@@ -62,7 +62,7 @@ def compact(
     every: Every = None,
     as_json: Json = False,
 ) -> None:
-    """Merge small files into large sorted ones, and delete orphans older than a day.
+    """Merge small files into large sorted ones, index their plates, delete day-old orphans.
 
     With --json, one line of JSON a table and round. As a service it outlives an
     unavailable catalogue or store; Ctrl-C or SIGTERM ends it after the round under way.
@@ -72,6 +72,7 @@ def compact(
     import time
 
     from alpr.errors import Fenced, Unavailable
+    from catalog.schemas import READS
     from catalog.sweep import PACK_WINDOW
 
     lake, tables = open_lake(config, profile, home), _tables(table)
@@ -89,12 +90,34 @@ def compact(
                 typer.echo(f"{name}: {error}", err=True)
             else:
                 _report(done, as_json)
+        if READS.name in tables:
+            try:
+                _index(lake, as_json)
+            except Unavailable as error:
+                if every is None:
+                    raise
+                typer.echo(f"index: {error}", err=True)
         if every is None:
             return
         if sweeping:
             next_sweep += _SWEEP_SECONDS
             window = timedelta(seconds=3 * _SWEEP_SECONDS)
         stop.wait(every)
+
+
+@_app.command()
+def migrate(
+    config: Config = None, profile: Profile = None, home: Home = None, as_json: Json = False
+) -> None:
+    """Add the columns that this version has and the tables have not; stop land and compact first.
+
+    Example: platelake lake migrate --profile full
+    """
+    added = open_lake(config, profile, home).migrate()
+    if as_json:
+        _print({"added": added})
+    else:
+        typer.echo(f"added {', '.join(added)}" if added else "the tables have every column")
 
 
 @_app.command()
@@ -158,6 +181,19 @@ def _tables(only: str | None) -> list[str]:
     if only is not None and only not in TABLES:
         raise typer.BadParameter(f"no table {only!r}; there are {', '.join(TABLES)}")
     return [only] if only else list(TABLES)
+
+
+def _index(lake: Lake, as_json: bool) -> None:
+    """Index the plates of days that are closed and not covered yet."""
+    import uuid
+
+    from catalog.lookup.upkeep import refresh_index
+
+    made = refresh_index(lake, datetime.now(UTC).date(), uuid.uuid4().hex)
+    if as_json:
+        typer.echo(json.dumps({"index": len(made), "bytes": sum(each.size for each in made)}))
+    elif made:
+        typer.echo(f"index: {len(made)} blocks, {sum(each.size for each in made):,} bytes")
 
 
 def _compact_once(lake: Lake, table: str, window: timedelta | None) -> dict[str, Any]:

@@ -47,6 +47,7 @@ for _group in (
     "feed",
     "simulate",
     "lake",
+    "lookup",
     "retain",
     "hold",
     "agency",

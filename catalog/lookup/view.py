@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.conversions import from_bytes
 from pyiceberg.types import TimestamptzType
 
+from alpr.errors import Corrupt
 from catalog.cutoffs import read_cutoffs
 from catalog.files import live_files, partition_of
 from catalog.lake import Lake
@@ -110,6 +112,17 @@ class View:
         known = {each.block.uri: each for each in (*self._blocks.values(), *opened)}
         self._blocks = {block.uri: known[block.uri] for block in listed}
 
+    def answer(self, ask: Callable[[], pa.Table]) -> pa.Table:
+        """What `ask` says of this state, or of a fresh one if a file of this one is gone.
+
+        Compaction and the purge delete files that a view still names. Raises what `ask` raises.
+        """
+        try:
+            return ask()
+        except Corrupt:
+            self.refresh()
+            return ask()
+
     def close(self) -> None:
         """Give back the threads."""
         self.pool.shutdown()
@@ -161,11 +174,6 @@ def files_by_partition(files: Iterable[File]) -> dict[Partition, frozenset[str]]
     for file in files:
         found.setdefault(file.partition, set()).add(file.uri)
     return {partition: frozenset(uris) for partition, uris in found.items()}
-
-
-def days_between(first: date, last: date) -> Sequence[date]:
-    """Every day from the first to the last."""
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def _micros(moment: datetime) -> int:

@@ -61,7 +61,7 @@ def run(
 
     Example: platelake retain run --profile full --every 3600
     """
-    from alpr.errors import ConfigurationError, Unavailable
+    from alpr.errors import ConfigurationError, Fenced, Unavailable
 
     lake = open_lake(config, profile, home)
     if dry_run:
@@ -80,7 +80,7 @@ def run(
     while stop is None or not stop.is_set():
         try:
             sound = _run_once(lake, key, disk, round(share * 1_000_000), as_json)
-        except Unavailable as error:
+        except (Fenced, Unavailable) as error:
             if stop is None:
                 raise
             typer.echo(f"platelake: {error}", err=True)
@@ -122,7 +122,22 @@ def _run_once(lake: Lake, key_file: Path, disk: Path | None, share_ppm: int, as_
         reports = run_purge(lake, certify=certify, on_step=status.update)
     for report in reports:
         _tell(report, checks[report.run_id], as_json)
-    return all(report.ok and checks[report.run_id].ok for report in reports)
+    settled = _finish_orders(lake)
+    return settled and all(report.ok and checks[report.run_id].ok for report in reports)
+
+
+def _finish_orders(lake: Lake) -> bool:
+    """Go on with moves and removals that were cut off; whether none is left in trouble."""
+    from alpr.errors import Corrupt
+    from catalog.retention.orders import finish_orders
+    from catalog.retention.rewrite import Held
+
+    try:
+        finish_orders(lake, datetime.now(UTC))
+    except (Held, Corrupt) as error:
+        typer.echo(f"platelake: an order of an agency cannot be finished: {error}", err=True)
+        return False
+    return True
 
 
 def _tell(report: PurgeReport, check: Verification, as_json: bool) -> None:
