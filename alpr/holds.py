@@ -8,8 +8,9 @@ The kinds, and where they come from: `evidence` (S1-CP7b.iv, S0-IX: likely evide
 or civil action), `case` (S1-CP7b.ii-iii: arrest or criminal investigation), `disposition`
 (S1-CP7b.i: until the case's final disposition), `discovery` (S0-IX: a discovery request or other
 lawful action to produce records), `acted-on-hit` (S1-CP1: a hit somebody acted on is preserved),
-`preservation` (N.C.G.S. 20-183.32: a request that lasts one year and may be renewed), `directed`
-(S1-CP7b.v: as the administrator directs).
+`preservation` (N.C.G.S. 20-183.32: a request that lasts one year and may be renewed; 23 V.S.A.
+1608: 90 days), `directed` (S1-CP7b.v: as the administrator directs). Which of them a record may
+have, and for how long, its policy says (`alpr.policy.hold_rule`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ HoldKind = Literal[
 HOLD_KINDS: Final[tuple[HoldKind, ...]] = get_args(HoldKind)
 
 PRESERVATION: Final = Period(years=1)
-"""How long a preservation request lasts, and by how much each renewal prolongs it at most."""
+"""How long a preservation request lasts, and by how much each renewal prolongs it at most, where
+the policy states no holds."""
 
 _NEEDS_CASE: Final = frozenset({"evidence", "case", "disposition", "discovery"})
 
@@ -62,6 +64,8 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for.
 
     `until`: the last local day (in `zone`) on which it is in force; None: until it is released.
+    `lasts`: the period after which it must be renewed, and by which it is at most; empty: none
+    (holds of before this was written down have none either).
     """
 
     hold_id: Id
@@ -72,8 +76,16 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     added_by: Line
     added_at: Instant
     until: date | None = None
+    lasts: Annotated[str, Meta(max_length=32)] = ""
     zone: str
     records: tuple[HeldRecord, ...]
+
+    @property
+    def period(self) -> Period | None:
+        """After how long it must be renewed; None: never, or only by its last day."""
+        if self.lasts:
+            return Period.parse(self.lasts)
+        return PRESERVATION if self.kind == "preservation" else None
 
 
 class Requested(msgspec.Struct, frozen=True, tag="requested"):
@@ -224,13 +236,16 @@ def make_hold(
     added_at: datetime,
     zone: str,
     until: date | None = None,
+    lasts: Period | None = None,
     earlier: int = 0,
 ) -> Hold:
     """A hold with the id that its purpose and records give it.
 
     Asking twice for the same thing gives the same id, so it cannot be held twice; `earlier` is
-    how many holds for the same thing have ended. A preservation request without a last day gets
-    the one that its statute sets. Raises BadInput (`bad-hold`) with what is missing.
+    how many holds for the same thing have ended. `lasts`: for how long its rule lets one be in
+    force without being renewed, which gives a last day to a hold without one; of a preservation
+    request whose rule states nothing it is a year. Raises BadInput (`bad-hold`) with what is
+    missing.
     """
     listed = tuple(sorted(set(records)))
     today = _local(added_at, zone)
@@ -238,13 +253,14 @@ def make_hold(
         raise BadInput("bad-hold", "a hold is for at least one record")
     if kind in _NEEDS_CASE and not case_number:
         raise BadInput("bad-hold", f"a hold of kind {kind} needs its case number")
-    if kind == "preservation":
-        until = until or PRESERVATION.after(today)
-        if until > PRESERVATION.after(today):
+    period = lasts or (PRESERVATION if kind == "preservation" else None)
+    if period is not None:
+        until = until or period.after(today)
+        if until > period.after(today):
             raise BadInput(
                 "bad-hold",
-                f"a preservation request lasts {PRESERVATION} at most "
-                f"(until {PRESERVATION.after(today)}), not until {until}: renew it then",
+                f"a hold of kind {kind} ({clause}) lasts {period} at most "
+                f"(until {period.after(today)}), not until {until}: renew it then",
             )
     if until is not None and until < today:
         raise BadInput("bad-hold", f"the last day must be today ({today}) or later, not {until}")
@@ -257,6 +273,7 @@ def make_hold(
         added_by=added_by,
         added_at=added_at,
         until=until,
+        lasts="" if period is None else str(period),
         zone=zone,
         records=listed,
     )
@@ -266,7 +283,7 @@ def make_hold(
 def renewal(
     state: HoldState, *, by: str, at: datetime, reason: str, until: date | None = None
 ) -> Renewed:
-    """The event that puts off a hold's last day; for a preservation request a year by default.
+    """The event that puts off a hold's last day, by default by the period that it lasts.
 
     Raises BadInput (`bad-hold`) if the hold has no last day or has ended, or the new one is not
     later.
@@ -279,13 +296,13 @@ def renewal(
             "bad-hold", f"this hold is {state.status(at)}: add a new one while the records exist"
         )
     today = _local(at, hold.zone)
-    if hold.kind == "preservation":
-        latest = max(PRESERVATION.after(today), PRESERVATION.after(state.until))
-        until = until or PRESERVATION.after(state.until)
+    if (period := hold.period) is not None:
+        latest = max(period.after(today), period.after(state.until))
+        until = until or period.after(state.until)
         if until > latest:
             raise BadInput(
                 "bad-hold",
-                f"a renewal prolongs by {PRESERVATION} at most (until {latest}), not until {until}",
+                f"a renewal prolongs by {period} at most (until {latest}), not until {until}",
             )
     if until is None:
         raise BadInput("bad-hold", f"a hold of kind {hold.kind} is renewed until a day you name")

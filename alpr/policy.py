@@ -7,6 +7,7 @@ maximum, and a key left out is not an answer.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Annotated, Final, Literal, TypeVar, get_args
 import msgspec
 from msgspec import Meta
 
-from alpr.errors import ConfigurationError
+from alpr.errors import BadInput, ConfigurationError
 from alpr.holds import HoldKind, Line, Words
 from alpr.records import Instant, Name
 from alpr.retention import KINDS, Kind, Period, RetentionClass
@@ -158,6 +159,45 @@ def parse_policy(text: str, origin: str) -> Policy:
         _check_ends(kind, [each for each in policy.classes if kind in each.records], origin)
     _check_holds(policy, origin)
     return policy
+
+
+def hold_rule(policies: Iterable[Policy], kind: HoldKind, clause: str = "") -> HoldRule | None:
+    """By which rule records of these policies may be held; None: none of them states any hold.
+
+    `clause`: which of the rules for this kind is meant; empty: the only one. Of rules that differ
+    in nothing but how long they last, the shortest. Raises BadInput (`bad-hold`) where a policy
+    does not know the kind or the clause, or more than one clause could be meant.
+    """
+    stated = [policy for policy in policies if policy.holds]
+    rules = [rule for policy in stated for rule in _rules_for(policy, kind, clause)]
+    clauses = sorted({rule.clause for rule in rules})
+    if len(clauses) > 1:
+        raise BadInput(
+            "bad-hold",
+            f"a hold of kind {kind} can be made by {' or '.join(clauses)}: name one of them "
+            "(--clause), and hold records of agencies with different policies apart",
+        )
+    return min(
+        rules, key=lambda rule: math.inf if rule.lasts is None else rule.lasts.longest, default=None
+    )
+
+
+def _rules_for(policy: Policy, kind: HoldKind, clause: str) -> list[HoldRule]:
+    of_kind = [rule for rule in policy.holds if rule.kind == kind]
+    if not of_kind:
+        known = sorted({rule.kind for rule in policy.holds})
+        raise BadInput(
+            "bad-hold",
+            f"policy {policy.name} knows no hold of kind {kind}: it knows {', '.join(known)}",
+        )
+    found = [rule for rule in of_kind if clause in ("", rule.clause)]
+    if not found:
+        raise BadInput(
+            "bad-hold",
+            f"policy {policy.name} has no hold of kind {kind} by clause {clause!r}: it has "
+            f"{', '.join(rule.clause for rule in of_kind)}",
+        )
+    return found
 
 
 def parse_choices(text: str, origin: str) -> Choices:

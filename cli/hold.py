@@ -35,8 +35,13 @@ def register(app: typer.Typer) -> None:
 @_app.command()
 def add(
     kind: Annotated[str, typer.Option("--kind", metavar=_KINDS, help="Why it must be kept.")],
-    clause: Annotated[str, typer.Option("--clause", help="The clause of the policy or statute.")],
     reason: Reason,
+    clause: Annotated[
+        str,
+        typer.Option(
+            "--clause", help="Of the policy or statute; by default the only one for this kind."
+        ),
+    ] = "",
     read: Annotated[list[str] | None, typer.Option("--read", help="Id of a read; repeat.")] = None,
     hit: Annotated[
         list[str] | None, typer.Option("--hit", help="Id of a hit; its read is held too; repeat.")
@@ -83,7 +88,9 @@ def add(
 
     Name them by id, or by plate or camera and a range of time; with a range their hits are held
     too. Returns when the copies have been read back and compared. The same records for the same
-    purpose again are the same hold. Exit code 1 if they had ended before, or cannot be copied.
+    purpose again are the same hold. Exit code 1 if they had ended before, cannot be copied, or
+    their policy (`platelake agency policies`) knows no such hold; a policy that states no holds
+    at all takes any, with its clause named.
 
     Example: platelake hold add --kind case --case 26-1234 --clause S1-CP7b.iii
     --reason "robbery on Main Street" --read 0f3c…
@@ -127,7 +134,9 @@ def renew(
     reason: Reason,
     until: Annotated[
         datetime | None,
-        typer.Option("--until", formats=_DAY, help="The new last day; a preservation's: a year."),
+        typer.Option(
+            "--until", formats=_DAY, help="The new last day; by default as its rule lasts."
+        ),
     ] = None,
     by: By = None,
     config: Config = None,

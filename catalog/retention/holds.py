@@ -20,7 +20,9 @@ from alpr.holds import (
     release,
     renewal,
 )
+from alpr.policy import HoldRule, hold_rule
 from catalog.lake import Lake
+from catalog.policies import load_policies
 from catalog.retention.evidence import complete, hold_log
 
 
@@ -28,6 +30,7 @@ from catalog.retention.evidence import complete, hold_log
 class Purpose:
     """Why records are to be held: the words that stay in the hold's history.
 
+    `clause`: of the records' policy; empty: that of its only rule for this kind.
     `until`: the last local day in force, None as `alpr.holds.make_hold`.
     """
 
@@ -63,7 +66,8 @@ class Holds:
 
         The state may also be `refused` (they had gone before) or `stuck` (they cannot be read:
         they stay where they are until somebody acts). The same records for the same purpose
-        again give the same hold. Raises BadInput (`bad-hold`).
+        again give the same hold. Raises BadInput (`bad-hold`), also where the records' policy
+        does not know such a hold.
         """
         hold = self._hold(records, purpose)
         events = self._log.decide(
@@ -118,18 +122,19 @@ class Holds:
     def _hold(self, records: Sequence[HeldRecord], purpose: Purpose) -> Hold:
         """The newest hold for this purpose that has not ended, or the one to be made."""
         now, earlier = self._now(), 0
-        zone = self._zone(records)
+        zone, rule = self._zone(records), self._rule(records, purpose)
         while True:
             hold = make_hold(
                 kind=purpose.kind,
                 records=records,
                 case_number=purpose.case_number,
-                clause=purpose.clause,
+                clause=purpose.clause if rule is None else rule.clause,
                 reason=purpose.reason,
                 added_by=self._who,
                 added_at=now,
                 zone=zone,
                 until=purpose.until,
+                lasts=None if rule is None else rule.lasts,
                 earlier=earlier,
             )
             known = self._log.events(hold.hold_id)
@@ -144,6 +149,24 @@ class Holds:
             return self._lake.retention.zone_of(min(records).retention_class)
         except ConfigurationError:
             return "UTC"  # no policy has the class any more: all the more they must be kept
+
+    def _rule(self, records: Sequence[HeldRecord], purpose: Purpose) -> HoldRule | None:
+        """By which rule of the policies that they landed under the records are held."""
+        policies = load_policies(self._lake.config.retention_file)
+        known = self._lake.retention.classes
+        names = {known[r.retention_class].policy for r in records if r.retention_class in known}
+        rule = hold_rule(
+            [policies.known[name] for name in sorted(names & policies.known.keys())],
+            purpose.kind,
+            purpose.clause,
+        )
+        if rule is None and not purpose.clause:
+            raise BadInput(
+                "bad-hold",
+                f"the records' policy ({', '.join(sorted(names)) or 'unknown'}) states no holds: "
+                "name the clause or statute that asks for this one (--clause)",
+            )
+        return rule
 
     def _change(self, hold_id: str, decide: Callable[[HoldState], HoldEvent]) -> HoldState:
         return fold(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
@@ -31,6 +32,7 @@ from alpr.holds import (
     release,
     renewal,
 )
+from alpr.retention import Period
 
 NOW = datetime(2026, 11, 25, 15, tzinfo=UTC)
 TODAY = NOW.date()
@@ -117,6 +119,25 @@ def test_a_preservation_is_renewed_a_year_at_a_time() -> None:
         renewal(kept, by="da", at=NOW, reason="again", until=date(2027, 11, 25))
     renewed = state("preservation", COPIED, event)
     assert renewed.status(datetime(2028, 1, 1, tzinfo=UTC)) == "held"
+
+
+def test_a_rule_says_how_long_a_hold_lasts_and_by_how_much_it_is_renewed() -> None:
+    """23 V.S.A. 1608: 90 days, not a year; it holds for any kind whose rule states a period."""
+    for kind in ("preservation", "evidence"):
+        kept = state(kind, COPIED, lasts=Period(days=90))
+        assert kept.until == TODAY + timedelta(days=90)
+        assert renewal(kept, by="x", at=NOW, reason="y").until == TODAY + timedelta(days=180)
+        with pytest.raises(BadInput, match="90 days at most"):
+            renewal(kept, by="x", at=NOW, reason="y", until=TODAY + timedelta(days=181))
+        with pytest.raises(BadInput, match="90 days at most"):
+            hold(kind, lasts=Period(days=90), until=TODAY + timedelta(days=91))
+
+
+def test_a_preservation_that_was_written_before_its_period_was_lasts_a_year() -> None:
+    written = json.loads(msgspec.json.encode(Requested(hold("preservation"))))
+    del written["hold"]["lasts"]
+    kept = fold([msgspec.convert(written, Requested), COPIED])
+    assert renewal(kept, by="da", at=NOW, reason="again").until == date(2028, 11, 25)
 
 
 def test_what_has_ended_is_not_renewed() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -16,6 +18,8 @@ from catalog.commit import Committer
 from catalog.config import LakeConfig
 from catalog.lake import Lake
 from catalog.retention.signing import SigningKey
+from catalog.rows import Origin
+from catalog.staging import OffsetRange, stage_reads
 from cli.main import app, main
 from tests.contract.lake.samples import make_hit, make_reads, stage, stage_hit_group, stored_ids
 
@@ -126,6 +130,54 @@ def test_a_preservation_is_renewed(command: Command) -> None:
     )
     renewed = command.json("hold", "renew", kept["hold_id"], "--reason", "second request")
     assert int(renewed["until"][:4]) == int(kept["until"][:4]) + 1
+
+
+def under(lake: Lake, command: Command, policy: str) -> str:
+    """A new read of an agency that follows this policy, in its class; its id."""
+    file = command._config.with_name("retention.toml")
+    file.write_text(f'default = "neutral"\n\n[agencies]\nfollower-pd = "{policy}"\n')
+    config = replace(lake.config, retention_file=file)
+    config.save(command._config)
+    read = msgspec.structs.replace(
+        make_reads(1, first=70)[0],
+        agency="follower-pd",
+        retention_class="default" if policy == "neutral" else policy,
+        captured_at=NOW - timedelta(hours=1),
+    )
+    lake = Lake(config)  # with the classes of real policies
+    origin, covered = Origin("reads", 1, [0]), [OffsetRange("reads", 1, 0, 1)]
+    group = stage_reads(lake, [read], origin, covered, NOW)
+    Committer(lake, "reads", now=lambda: NOW).commit([group])
+    return read.read_id
+
+
+def test_the_policy_of_the_records_gives_clause_and_period(lake: Lake, command: Command) -> None:
+    read_id = under(lake, command, "us-vt")
+    kept = command.json("hold", "add", "--kind", "preservation", *WHY, "--read", read_id)
+    assert kept["clause"] == "VSA 23-1608(a)(1)"
+    today = NOW.astimezone(ZoneInfo("America/New_York")).date()
+    assert kept["until"] == (today + timedelta(days=90)).isoformat()
+    renewed = command.json("hold", "renew", kept["hold_id"], "--reason", "the court again")
+    assert renewed["until"] == (today + timedelta(days=180)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("policy", "arguments", "words"),
+    [
+        ("us-vt", ["--kind", "case"], "policy us-vt knows no hold of kind case: it knows preserv"),
+        ("dcjis", ["--kind", "case"], "S1-CP7b.ii or S1-CP7b.iii"),
+        ("dcjis", ["--kind", "case", "--clause", "S9"], "has no hold of kind case by clause 'S9'"),
+        ("neutral", ["--kind", "case"], "(neutral) states no holds: name the clause"),
+    ],
+)
+def test_a_hold_that_the_policy_does_not_know_is_refused(
+    lake: Lake, command: Command, policy: str, arguments: list[str], words: str
+) -> None:
+    read_id = under(lake, command, policy)
+    refused = command("hold", "add", *arguments, "--case", "26-1", *WHY, "--read", read_id)
+    assert refused.exit_code == 1
+    assert words in str(refused.exception)
+    assert command.json("hold", "list", "--all") == []
 
 
 def test_export_and_check(command: Command, tmp_path: Path) -> None:
