@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Final
@@ -39,8 +40,20 @@ def is_pattern(text: str) -> bool:
     return "?" in text or "*" in text
 
 
-def pattern(text: str) -> str:
-    """A regular expression of a text in which `?` is one character and `*` any number of them.
+@dataclass(frozen=True)
+class Pattern:
+    """A plate with wildcards: `prefix` is what is known before the first of them.
+
+    `suffix`: all that is known, where the only wildcard is one `*` in front; else None.
+    """
+
+    regex: str
+    prefix: str
+    suffix: str | None
+
+
+def pattern(text: str) -> Pattern:
+    """A text in which `?` is one character and `*` any number of them.
 
     Raises BadInput (`bad-pattern`) for other signs, or for fewer than LEAST_KNOWN characters
     that are known: nearly every plate would be found.
@@ -53,7 +66,9 @@ def pattern(text: str) -> str:
             f"a plate with at least {LEAST_KNOWN} known characters was required, and ? or * for "
             f"the others; {known} are known",
         )
-    return "^" + plain.replace("?", "[A-Z0-9]").replace("*", "[A-Z0-9]*") + "$"
+    regex = "^" + plain.replace("?", "[A-Z0-9]").replace("*", "[A-Z0-9]*") + "$"
+    only_suffix = plain.startswith("*") and known == len(plain) - 1
+    return Pattern(regex, re.split(r"[?*]", plain)[0], plain[1:] if only_suffix else None)
 
 
 def exact(text: str) -> str:

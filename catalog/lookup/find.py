@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import reduce
 from typing import Final
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alpr.lookalikes import exact, is_pattern, pattern, variants
-from catalog.lookup.index import OpenBlock
+from alpr.lookalikes import Pattern, exact, is_pattern, pattern, variants
+from catalog.lookup.index import BLOCK_DAYS, OpenBlock, matches
 from catalog.lookup.query import Canvass, Common, Sighting, Together, Where
 from catalog.lookup.scan import Keep, scan
 from catalog.lookup.view import File, View
@@ -35,26 +36,27 @@ def find(view: View, query: Sighting, columns: Sequence[str] = EVERY) -> pa.Tabl
 
 def stream(view: View, query: Sighting, columns: Sequence[str] = EVERY) -> Iterator[pa.Table]:
     """Every read of a plate, in parts, by day; the limit is the caller's. Raises as `find`."""
-    for plates, files, certain in _sought(view, query):
-        yield from scan(
-            view,
-            files,
-            columns,
-            _plate_and(query.where, plates),
-            # Where the index knows that the plate is there, all is fetched at once.
-            filter_columns=_order("plate", *query.where.columns, *(columns if certain else ())),
-            plates=plates if isinstance(plates, list) else None,
-        )
-
-
-def plates_of(view: View, query: Sighting) -> list[str]:
-    """The plates that the index has for a query, ascending; days that it does not cover are not
-    among them."""
-    found: set[str] = set()
-    for plates, _, certain in _sought(view, query):
-        if certain and isinstance(plates, list):
-            found.update(plates)
-    return sorted(found)
+    wanted = _wanted(query)
+    files = view.within(query.where.first, query.where.last, query.where.classes)
+    known, bare = _known(view, wanted, files)
+    plates = sorted({plate for own in known.values() for plate in own})
+    yield from scan(
+        view,
+        [file for file in files if file.partition in known],
+        columns,
+        _plate_and(query.where, plates),
+        # The index knows that the plate is there, so all is fetched at once.
+        filter_columns=_order("plate", *query.where.columns, *columns),
+        plates=lambda file: known[file.partition],
+    )
+    yield from scan(
+        view,
+        bare,
+        columns,
+        _plate_and(query.where, wanted),
+        filter_columns=_order("plate", *query.where.columns),
+        plates=lambda _: wanted if isinstance(wanted, list) else None,
+    )
 
 
 def canvass(view: View, query: Canvass, columns: Sequence[str] = EVERY) -> pa.Table:
@@ -73,12 +75,21 @@ def common(view: View, query: Common) -> pa.Table:
     Those at most places first. Raises as `find`.
     """
     found = []
-    for number, where in enumerate(query.places):
-        files = view.within(where.first, where.last, where.classes)
-        for part in scan(
-            view, files, ["plate"], _keep(where), filter_columns=_order("plate", *where.columns)
-        ):
-            counts = part.group_by("plate").aggregate([("plate", "count")])
+    masks = [_keep(where) for where in query.places]
+    columns = _order("plate", *(name for where in query.places for name in where.columns))
+    files = {
+        file.uri: file
+        for where in query.places
+        for file in view.within(where.first, where.last, where.classes)
+    }
+
+    def anywhere(rows: pa.Table) -> pa.Array:
+        return reduce(pc.or_, (mask(rows) for mask in masks))
+
+    # One pass for all places: most of the work is to fetch and decode.
+    for part in scan(view, files.values(), columns, anywhere, filter_columns=columns):
+        for number, mask in enumerate(masks):
+            counts = part.filter(mask(part)).group_by("plate").aggregate([("plate", "count")])
             place = pa.array(np.full(counts.num_rows, number, np.int32))
             found.append(
                 pa.table({"plate": counts["plate"], "place": place, "reads": counts["plate_count"]})
@@ -199,49 +210,40 @@ def _cameras(rows: pa.Table) -> npt.NDArray[np.object_]:
     return np.asarray(names.to_numpy(zero_copy_only=False), object)
 
 
-Plates = list[str] | str
-"""Plates to look for, ascending; or a regular expression of them."""
+Plates = list[str] | Pattern
+"""Plates to look for, ascending; or what they must look like."""
 
 
-def _sought(view: View, query: Sighting) -> Iterator[tuple[Plates, list[File], bool]]:
-    """Which plates to look for in which files, and whether the index knows that they are there."""
-    where = query.where
-    files = view.within(where.first, where.last, where.classes)
-    wanted: Plates
+def _wanted(query: Sighting) -> Plates:
     if is_pattern(query.text):
-        wanted = pattern(query.text)
-    else:
-        plate = exact(query.text)
-        wanted = sorted(variants(plate)) if query.lookalikes else [plate]
+        return pattern(query.text)
+    plate = exact(query.text)
+    return sorted(variants(plate)) if query.lookalikes else [plate]
+
+
+def _known(
+    view: View, wanted: Plates, files: Sequence[File]
+) -> tuple[dict[Partition, list[str]], list[File]]:
+    """Per day the plates that the index has there, ascending; and the files it does not cover."""
     masks, bare = view.covered(files)
 
     def ask(block: OpenBlock) -> pa.Table:
-        found = (
+        return (
             block.find(view.lake, wanted)
             if isinstance(wanted, list)
             else block.match(view.lake, wanted)
         )
-        seen = pc.bit_wise_and(found["days"], pa.scalar(masks[block], pa.uint32()))
-        return found.set_column(1, "days", seen).filter(pc.not_equal(seen, 0))
 
-    answers = list(zip(masks, view.pool.map(ask, masks), strict=True))
-    days: set[Partition] = set()
-    plates: set[str] = set()
-    for block, found in answers:
-        plates.update(found["plate"].to_pylist())
-        union = int(np.bitwise_or.reduce(found["days"].to_numpy(), initial=0))
-        first = block.block.number * 32
-        days |= {
-            Partition(first + bit, block.block.retention_class)
-            for bit in range(32)
-            if union >> bit & 1
-        }
-    bare_uris = {file.uri for file in bare}
-    sure = [file for file in files if file.partition in days and file.uri not in bare_uris]
-    if sure:
-        yield sorted(plates), sure, True
-    if bare:
-        yield wanted, bare, False
+    known: dict[Partition, list[str]] = {}
+    for block, found in zip(masks, view.pool.map(ask, masks), strict=True):
+        days = found["days"].to_numpy() & np.uint32(masks[block])
+        for bit in range(BLOCK_DAYS):
+            there = np.flatnonzero(days & np.uint32(1 << bit))
+            if len(there):
+                day = block.block.number * BLOCK_DAYS + bit
+                own = found["plate"].take(pa.array(there)).to_pylist()
+                known[Partition(day, block.block.retention_class)] = own
+    return known, bare
 
 
 def _plate_and(where: Where, plates: Plates) -> Keep:
@@ -251,7 +253,7 @@ def _plate_and(where: Where, plates: Plates) -> Keep:
         if isinstance(plates, list):
             own = pc.is_in(rows["plate"], pa.array(plates, rows["plate"].type))
         else:
-            own = pc.match_substring_regex(rows["plate"], plates)
+            own = matches(rows["plate"], plates)
         return pc.and_(own, keep(rows)) if where.columns else own
 
     return mask

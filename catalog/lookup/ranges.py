@@ -20,8 +20,9 @@ _FOOTER_GUESS = 65_536
 _TAIL = 8
 """At the end: four bytes of footer length, four of magic."""
 
-_GAP = 65_536
-"""Columns closer together than this are fetched in one request."""
+_GAP, _WIDE_GAP, _WIDE = 65_536, 1_048_576, 8
+"""Columns closer together than this are fetched in one request; of more than so many row groups,
+columns further apart too: a request costs about as much as a megabyte."""
 
 
 def read_footer(store: Store, uri: str, size: int) -> pq.FileMetaData:
@@ -75,9 +76,10 @@ def _spans(
                 start = min(start, column.dictionary_page_offset)
             wanted.append((start, start + column.total_compressed_size))
     wanted.sort()
+    gap = _WIDE_GAP if len(groups) > _WIDE else _GAP
     first, last = wanted[0]
     for start, end in wanted[1:]:
-        if start - last > _GAP:
+        if start - last > gap:
             yield first, last
             first = start
         last = max(last, end)

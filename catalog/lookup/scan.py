@@ -32,18 +32,20 @@ def scan(
     keep: Keep,
     *,
     filter_columns: Collection[str],
-    plates: Sequence[str] | None = None,
+    plates: Callable[[File], Sequence[str] | None] = lambda _: None,
 ) -> Iterator[pa.Table]:
     """The wanted rows of some files, in the files' order; parts without any are left out.
 
-    `keep` sees only `filter_columns`; the others are fetched where it marks a row. `plates`
-    (ascending): only row groups whose bounds can hold one of them are read at all. Columns are
+    `keep` sees only `filter_columns`; the others are fetched where it marks a row. `plates` of a
+    file (ascending): only row groups whose bounds can hold one of them are read at all. Columns are
     top-level names of table `reads`; one that a file does not have yet is null there.
     """
     waiting: list[Future[pa.Table]] = []
     left = iter(files)
     for file in left:
-        waiting.append(view.pool.submit(_part, view, file, columns, keep, filter_columns, plates))
+        waiting.append(
+            view.pool.submit(_part, view, file, columns, keep, filter_columns, plates(file))
+        )
         if len(waiting) >= _AHEAD:
             yield from _taken(waiting.pop(0))
     for future in waiting:
