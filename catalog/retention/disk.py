@@ -26,7 +26,7 @@ META_MAGIC: Final = b"XL2 "
 _HASH, _BLOCK = 32, 2**20
 _BIN_WIDTH: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4}  # MessagePack: bytes with such a length before
 _FOLDER_MARK: Final = "__XLDIR__"
-_PROBE: Final = 4096
+_PROBE: Final = bytes(2048) + b"*"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def objects(root: Path, bucket: str, prefix: str = "") -> Iterator[DiskObject]:
 def leftovers(root: Path) -> Iterator[Leftover]:
     """Every file in MinIO's trash, its broken uploads and its half-written objects.
 
-    But for the zeros that it writes every few seconds to see whether the drive can be written.
+    But for what it writes every few seconds to see whether the drive can be written.
     """
     system = root / SYSTEM
     for folder, _, names in os.walk(system):
@@ -110,7 +110,7 @@ def leftovers(root: Path) -> Iterator[Leftover]:
             path = Path(folder, name)
             try:
                 size = path.stat().st_size
-                if inside == ("tmp",) and size <= _PROBE and not any(path.read_bytes()):
+                if inside == ("tmp",) and size == len(_PROBE) and path.read_bytes() == _PROBE:
                     continue
             except FileNotFoundError:
                 continue  # cleaned up since
