@@ -8,6 +8,7 @@ the submitter leaves (`--detach`) and Flink runs the workers (PROCESS).
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -121,6 +122,8 @@ class Jobs:
         if self.find(job) is not None:
             return False
         ledger = self._stack.flink.ledger
+        if savepoint is not None and savepoint.exists():
+            os.utime(savepoint)  # in use again: nobody's leftover, however old it is
         state = None if fresh else savepoint or ledger.newest_checkpoint(job)
         if self._stack.settings.profile is Profile.EMBEDDED:
             self.process(job, state).start()

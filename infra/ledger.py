@@ -63,6 +63,11 @@ class JobLedger:
         """The newest complete checkpoint of the job, running or stopped, under any of its ids."""
         return newest_checkpoint(self._checkpoints_dir, *self._all_ids(name))
 
+    def all_ids(self) -> dict[str, list[str]]:
+        """The ids of every job by its name, whether it should run or was stopped."""
+        paths = (path for end in ("json", "stopped") for path in self._folder.glob(f"*.{end}"))
+        return {name: self._all_ids(name) for name in sorted({path.stem for path in paths})}
+
     def _all_ids(self, name: str) -> list[str]:
         return self.ids(name) or self._read(self._stopped(name))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from catalog.retention.purge import PurgeReport, Renew
     from catalog.retention.verification import Verification
     from catalog.retention.verify import Progress
+    from cli.installation import Installation
 
 _EXIT_NOT_SO = 1
 
@@ -55,9 +56,10 @@ def run(
 ) -> None:
     """Purge what has come to its end, verify that its bytes are gone, and certify it.
 
-    Safe beside the jobs and compaction, safe to kill at any moment and to run again. Exit code
-    1 if anything is left that had to go, could not be copied to evidence, or has no policy. As
-    a service it outlives an unavailable catalogue or store. With --json, one line a run.
+    Of a local stack it also deletes old logs, and state that no job needs any more. Safe beside
+    the jobs and compaction, safe to kill at any moment and to run again. Exit code 1 if anything
+    is left that had to go, could not be copied to evidence, or has no policy. As a service it
+    outlives an unavailable catalogue or store. With --json, one line a run.
 
     Example: platelake retain run --profile full --every 3600
     """
@@ -67,7 +69,7 @@ def run(
     if dry_run:
         _tell_due(lake, as_json)
         return
-    disk = store_disk
+    disk, installation = store_disk, None
     if config is None:
         from cli.installation import Installation
 
@@ -80,6 +82,8 @@ def run(
     while stop is None or not stop.is_set():
         try:
             sound = _run_once(lake, key, disk, round(share * 1_000_000), as_json)
+            if installation is not None:
+                _sweep(installation)
         except (Fenced, Unavailable) as error:
             if stop is None:
                 raise
@@ -124,6 +128,15 @@ def _run_once(lake: Lake, key_file: Path, disk: Path | None, share_ppm: int, as_
         _tell(report, checks[report.run_id], as_json)
     settled = _finish_orders(lake)
     return settled and all(report.ok and checks[report.run_id].ok for report in reports)
+
+
+def _sweep(installation: Installation) -> None:
+    """What stopped jobs, crashed processes and old logs left in the state directory."""
+    from infra.leftovers import sweep_stack
+
+    gone = sweep_stack(installation.stack, datetime.now(UTC).timestamp())
+    if gone:
+        typer.echo(f"platelake: deleted {len(gone)} old checkpoints, savepoints, logs", err=True)
 
 
 def _finish_orders(lake: Lake) -> bool:
