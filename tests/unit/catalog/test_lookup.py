@@ -23,7 +23,7 @@ from catalog.config import LakeConfig
 from catalog.lake import Lake
 from catalog.lookup import index
 from catalog.lookup.find import canvass, common, find, stream, together
-from catalog.lookup.places import Box, Circle, Polygon, parse_area
+from catalog.lookup.places import Area, Box, Circle, Polygon, parse_area
 from catalog.lookup.query import Canvass, Common, Sighting, Together, Where
 from catalog.lookup.upkeep import refresh_index
 from catalog.lookup.view import View
@@ -90,7 +90,7 @@ def those(keep: Callable[[Read], bool]) -> list[str]:
 def test_every_read_of_a_plate_and_of_no_other(view: View) -> None:
     for plate in PLATES:
         found = find(view, Sighting(plate))
-        assert ids(found) == those(lambda read, plate=plate: read.plate == plate)
+        assert ids(found) == sorted(read.read_id for read in READS if read.plate == plate)
         moments = found["captured_at"].to_pylist()
         assert moments == sorted(moments, reverse=True)
     assert find(view, Sighting("NONE")).num_rows == 0
@@ -185,7 +185,7 @@ def test_common_plates(view: View) -> None:
 
 def test_seen_together(config: LakeConfig) -> None:
     """A follower three seconds behind at three cameras; one car that is near only once."""
-    reads = []
+    reads: list[Read] = []
     for number in range(3):
         moment = DAY - timedelta(days=number, hours=number)
         for plate, behind in (
@@ -345,7 +345,7 @@ def test_areas() -> None:
     latitude = np.array([42.0, 42.05, 43.0, np.nan])
     longitude = np.array([-71.0, -71.05, -71.0, np.nan])
     ring = [[-71.1, 41.9], [-70.9, 41.9], [-70.9, 42.02], [-71.1, 42.02], [-71.1, 41.9]]
-    areas = {
+    areas: dict[Area, list[bool]] = {
         Box(42.0, -71.02, 43.0, -70.9): [True, False, False, False],
         Circle(42.0, -71.0, 8_000): [True, True, False, False],
         Polygon.parse({"type": "Polygon", "coordinates": [ring]}): [True, False, False, False],
