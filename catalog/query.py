@@ -13,12 +13,14 @@ import duckdb
 from alpr.errors import ConfigurationError
 from catalog.lake import Lake
 from catalog.schemas import TABLES
+from catalog.views import DUCKDB_MACROS, VIEWS
 
 _EXTENSIONS = ("avro", "httpfs", "iceberg")
 
 
 def connect(lake: Lake, *, threads: int = 2, memory: str = "2GB") -> duckdb.DuckDBPyConnection:
-    """A private in-memory DuckDB with views `reads` and `hits` of the lake as it is now.
+    """A private in-memory DuckDB with views `reads` and `hits` of the lake as it is now, and
+    the investigators' views over them (`catalog.views`).
 
     Call `refresh` before later queries: the view names one state of the table, and its
     metadata file is deleted a few commits later. Raises ConfigurationError if an
@@ -46,7 +48,11 @@ def connect(lake: Lake, *, threads: int = 2, memory: str = "2GB") -> duckdb.Duck
             )
             """
         )
+    for macro in DUCKDB_MACROS:
+        connection.execute(macro)
     refresh(connection, lake)
+    for view in VIEWS.values():
+        connection.execute(f'CREATE VIEW "{view.name}" AS {view.select}')
     return connection
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from catalog.config import LakeConfig, S3Config
 from catalog.lake import Lake
 from catalog.policies import write_first
+from catalog.publish import publish
 from infra import settings as settings_module
 from infra.jobs import JobFiles, Jobs
 from infra.provision.progress import Reporter
 from infra.services.postgres import DATABASE, ROLE
 from infra.services.stack import Stack
+from infra.services.trino import CATALOG as TRINO_CATALOG
 from infra.settings import Profile, Settings
 
 BUCKET = "lake"
@@ -79,7 +82,10 @@ class Installation:
         )
 
     def prepare_lake(self) -> Lake:
-        """Write the lake's file, make what is missing in it, and open it."""
+        """Write the lake's file, make what is missing in it, and open it.
+
+        In the full profile also what Trino needs: the views, and leave to see the catalogue.
+        """
         config = self.lake_config()
         if self.settings.profile is Profile.EMBEDDED:
             (self.settings.data_dir / "lake").mkdir(parents=True, exist_ok=True)
@@ -87,6 +93,9 @@ class Installation:
         config.save(self.lake_config_file)
         lake = Lake(config)
         lake.init()
+        if self.settings.profile is Profile.FULL:
+            publish(lake, TRINO_CATALOG, datetime.now(UTC))
+            self.stack.postgres.let_reader_see_catalog()
         return lake
 
     def lake(self) -> Lake:

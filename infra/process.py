@@ -44,6 +44,7 @@ class Command:
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     user: str | None = None
+    cwd: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +243,7 @@ class ManagedProcess:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=environment,
+                    cwd=command.cwd,
                     start_new_session=True,
                     user=account.pw_uid if account else None,
                     group=account.pw_gid if account else None,

@@ -56,6 +56,8 @@ class Ports(_Group):
     )
     minio: int = 19000
     postgres: int = 15433
+    trino: int = Field(default=18443, description="SQL, over TLS")
+    trino_http: int = Field(default=18444, description="health and metrics; no SQL")
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -78,6 +80,7 @@ class Memory(_Group):
     task_heap: int = Field(default=512, ge=128, description="for the jobs, in each task manager")
     task_managed: int = Field(default=256, ge=64, description="RocksDB, off the heap")
     task_network: int = Field(default=128, ge=64, description="buffers, off the heap")
+    trino: int = Field(default=2048, ge=1024)
 
 
 class Settings(BaseSettings):
@@ -101,6 +104,7 @@ class Settings(BaseSettings):
     memory: Memory = Memory()
     task_managers: int = Field(default=1, ge=1, le=8)
     task_slots: int = Field(default=4, ge=1, le=64, description="in each task manager")
+    trino: bool = Field(default=True, description="full: whether Trino is started, for SQL")
     disk_free_min_mib: int = Field(default=1024, ge=0)
     start_deadline_s: float = Field(default=120.0, gt=0)
 

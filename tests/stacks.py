@@ -18,6 +18,8 @@ _OFFSETS = {
     "blob_server": 4,
     "minio": 5,
     "postgres": 6,
+    "trino": 7,
+    "trino_http": 32,
     "flink_rest": 8,
     "flink_metrics": 16,
     "task_manager": 24,
@@ -35,5 +37,9 @@ def free_ports() -> Ports:
 
 
 def make_settings(home: Path, profile: Profile = Profile.EMBEDDED, **flags: object) -> Settings:
-    """Settings with this home and free ports; the cache is the user's, as filled by `up`."""
+    """Settings with this home and free ports; the cache is the user's, as filled by `up`.
+
+    Without Trino unless asked for: it costs every stack seconds and a gigabyte.
+    """
+    flags.setdefault("trino", False)
     return load(home=home, profile=profile, ports=free_ports(), **flags)

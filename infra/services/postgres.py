@@ -1,5 +1,8 @@
 """PostgreSQL: the lake's catalog in the full profile.
 
+Beside the owner of the database there is a reader, for Trino: it may see the two tables of the
+catalogue and nothing else.
+
 It refuses to run as root. Then it runs as `postgres`, and its data lie where that account can
 reach them: in the state directory or, when one of the folders above is closed to others, in a
 folder of its own under /var/tmp.
@@ -31,6 +34,8 @@ from infra.services.service import Service
 from infra.settings import Settings
 
 DATABASE = ROLE = "platelake"
+READER = "platelake_reader"
+_CATALOG_TABLES = ("iceberg_tables", "iceberg_namespace_properties")
 _SUPERUSER = "postgres"
 _ACCOUNTS = ("postgres", "nobody")
 _CONNECT_TIMEOUT_S = 3
@@ -71,6 +76,11 @@ class Postgres(Service):
         return self._settings.secrets_dir / "postgres-password"
 
     @property
+    def reader_password_file(self) -> Path:
+        """Holds the password of the role `platelake_reader`."""
+        return self._settings.secrets_dir / "postgres-reader-password"
+
+    @property
     def address(self) -> str:
         """`host:port`."""
         return f"{LOOPBACK}:{self._settings.ports.postgres}"
@@ -90,10 +100,25 @@ class Postgres(Service):
         return _OUTSIDE / f"platelake-{home}" / "postgres"
 
     def start(self) -> bool:
-        """Start it, make role and database; raises what `ManagedProcess.start` does."""
+        """Start it, make roles and database; raises what `ManagedProcess.start` does."""
         started = super().start()
         self._make_database()
         return started
+
+    def let_reader_see_catalog(self) -> None:
+        """Grant the reader SELECT on the catalogue's tables, once the lake has made them.
+
+        Raises Unavailable if the database does not answer or has no such tables.
+        """
+        tables = sql.SQL(", ").join(sql.Identifier(name) for name in _CATALOG_TABLES)
+        reader = sql.Identifier(READER)
+        try:
+            with self._superuser(DATABASE) as connection:
+                connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(tables, reader))
+        except psycopg.Error as error:
+            raise Unavailable(
+                f"PostgreSQL at {self.address} would not show the catalogue to {READER}: {error}"
+            ) from error
 
     def destroy(self) -> None:
         """Delete the database; it must not run."""
@@ -183,12 +208,12 @@ class Postgres(Service):
             return False
 
     @contextmanager
-    def _superuser(self) -> Iterator[psycopg.Connection]:
+    def _superuser(self, database: str = "postgres") -> Iterator[psycopg.Connection]:
         with psycopg.connect(
             host=LOOPBACK,
             port=self._settings.ports.postgres,
             user=_SUPERUSER,
-            dbname="postgres",
+            dbname=database,
             password=read_or_make(self._settings.secrets_dir, "postgres-superuser-password"),
             connect_timeout=_CONNECT_TIMEOUT_S,
             autocommit=True,
@@ -196,32 +221,41 @@ class Postgres(Service):
             yield connection
 
     def _make_database(self) -> None:
-        password = read_or_make(self._settings.secrets_dir, self.password_file.name)
-        name = sql.Identifier(ROLE)
         try:
             with self._superuser() as connection:
-                known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,))
-                verb = sql.SQL("ALTER" if known.fetchone() else "CREATE")
-                # Hashed here: a statement that fails is logged by the server in full.
-                verifier = connection.pgconn.encrypt_password(
-                    password.encode(), ROLE.encode(), b"scram-sha-256"
-                ).decode()
-                connection.execute(
-                    sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, name, verifier)
-                )
+                self._make_role(connection, ROLE, self.password_file)
+                self._make_role(connection, READER, self.reader_password_file)
                 exists = connection.execute(
                     "SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)
                 )
                 if not exists.fetchone():
                     connection.execute(
                         sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                            sql.Identifier(DATABASE), name
+                            sql.Identifier(DATABASE), sql.Identifier(ROLE)
                         )
                     )
+            with self._superuser(DATABASE) as connection:  # before PostgreSQL 15 all may create
+                connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+                connection.execute(
+                    sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(sql.Identifier(ROLE))
+                )
         except psycopg.Error as error:
             raise Unavailable(
                 f"PostgreSQL at {self.address} would not make the database {DATABASE}: {error}"
             ) from error
+
+    def _make_role(self, connection: psycopg.Connection, role: str, password_file: Path) -> None:
+        """Make the role, or give it the password of its file."""
+        password = read_or_make(self._settings.secrets_dir, password_file.name)
+        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
+        verb = sql.SQL("ALTER" if known.fetchone() else "CREATE")
+        # Hashed here: a statement that fails is logged by the server in full.
+        verifier = connection.pgconn.encrypt_password(
+            password.encode(), role.encode(), b"scram-sha-256"
+        ).decode()
+        connection.execute(
+            sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, sql.Identifier(role), verifier)
+        )
 
 
 def _service_account() -> pwd.struct_passwd | None:

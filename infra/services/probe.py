@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import struct
 
@@ -29,6 +30,20 @@ def http_ok(port: int, path: str) -> bool:
         connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def trino_started(port: int) -> bool:
+    """Whether the Trino server on the port says that it has started and takes queries."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", "/v1/info")
+        response = connection.getresponse()
+        answer = json.loads(response.read(_MAX_ANSWER_BYTES))
+        return response.status == http.HTTPStatus.OK and answer.get("starting") is False
+    except (OSError, http.client.HTTPException, ValueError, AttributeError):
         return False
     finally:
         connection.close()

@@ -17,14 +17,15 @@ from infra.services.kafka import Kafka
 from infra.services.minio import Minio
 from infra.services.postgres import Postgres
 from infra.services.service import Service
+from infra.services.trino import METRICS_PATH, Trino
 from infra.settings import Profile, Settings
 
 
 class Stack:
     """The services of `settings.profile`, and where they answer.
 
-    MinIO and PostgreSQL are there in either profile for tests that want just one of them;
-    only the full profile starts them.
+    MinIO, PostgreSQL and Trino are there in either profile for tests that want just one of
+    them; only the full profile starts them, and Trino only unless `settings.trino` is off.
     """
 
     def __init__(self, settings: Settings, reporter: Reporter | None = None) -> None:
@@ -34,6 +35,7 @@ class Stack:
         self.kafka = Kafka(settings, self.provisioner)
         self.minio = Minio(settings, self.provisioner)
         self.postgres = Postgres(settings, self.provisioner)
+        self.trino = Trino(settings, self.provisioner, self.minio, self.postgres)
         self.flink: Flink
         if settings.profile is Profile.FULL:
             self.flink = StandaloneFlink(settings, self.provisioner)
@@ -44,7 +46,8 @@ class Stack:
     def services(self) -> Sequence[Service]:
         """The services in the order in which they start."""
         if self.settings.profile is Profile.FULL:
-            return (self.kafka, self.minio, self.postgres, self.flink)
+            trino = (self.trino,) if self.settings.trino else ()
+            return (self.kafka, self.minio, self.postgres, self.flink, *trino)
         return (self.kafka, self.flink)
 
     @property
@@ -110,7 +113,7 @@ class Stack:
         All are tried. Raises the first error once the others are stopped.
         """
         (self.settings.metrics_dir / "stack.json").unlink(missing_ok=True)
-        stopped = self._stop(self.processes)
+        stopped = self._stop(self._possible_processes())
         self.flink.clear_temp()
         return stopped
 
@@ -119,7 +122,7 @@ class Stack:
 
         Raises ConfigurationError while anything runs: deleting under it would corrupt it.
         """
-        running = [process.name for process in self.processes if process.alive()]
+        running = [process.name for process in self._possible_processes() if process.alive()]
         if running:
             raise ConfigurationError(
                 f"{', '.join(running)} still runs. Run `platelake down` before deleting its data"
@@ -136,6 +139,11 @@ class Stack:
         """Whether every process runs and answers."""
         return all(service.healthy() for service in self.services)
 
+    def _possible_processes(self) -> Sequence[ManagedProcess]:
+        """Those of the services, and Trino's where it runs although it is left out by now."""
+        left_out = () if self.trino in self.services else self.trino.processes
+        return [*self.processes, *(process for process in left_out if process.alive())]
+
     @staticmethod
     def _stop(processes: Sequence[ManagedProcess]) -> list[str]:
         stopped: list[str] = []
@@ -151,7 +159,7 @@ class Stack:
         return stopped
 
     def _write_metric_targets(self) -> None:
-        """Tell Prometheus where Flink and MinIO answer (its file service discovery)."""
+        """Tell Prometheus where Flink, MinIO and Trino answer (its file service discovery)."""
         targets = [
             {
                 "targets": [f"{LOOPBACK}:{port}" for port in self.flink.metric_ports],
@@ -165,6 +173,14 @@ class Stack:
                 "__metrics_path__": "/minio/v2/metrics/cluster",
             }
             endpoint = self.s3_endpoint.removeprefix("http://")
+            targets.append({"targets": [endpoint], "labels": labels})
+        if self.trino in self.services:
+            labels = {
+                "service": "trino",
+                "profile": self.settings.profile.value,
+                "__metrics_path__": METRICS_PATH,
+            }
+            endpoint = f"{LOOPBACK}:{self.settings.ports.trino_http}"
             targets.append({"targets": [endpoint], "labels": labels})
         folder = self.settings.metrics_dir
         folder.mkdir(parents=True, exist_ok=True)
