@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.options import Config, Home, Json, Profile, open_lake
+from cli.sql import sql_
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,6 +76,7 @@ _app = typer.Typer(help="Find reads and plates in the lake.", no_args_is_help=Tr
 
 def register(app: typer.Typer) -> None:
     """Add the group to the program."""
+    _app.command("sql")(sql_)
     app.add_typer(_app, name="lookup")
 
 
