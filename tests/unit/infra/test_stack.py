@@ -173,7 +173,7 @@ def test_doctor_says_how_to_mend_everything_that_is_wrong(tmp_path: Path) -> Non
 
 def test_the_profiles_have_their_services(tmp_path: Path) -> None:
     embedded = Stack(make_settings(tmp_path))
-    full = Stack(make_settings(tmp_path, Profile.FULL, task_managers=2))
+    full = Stack(make_settings(tmp_path, Profile.FULL, task_managers=2, trino=True))
     assert [process.name for process in embedded.processes] == ["kafka", "job-server"]
     assert [process.name for process in full.processes] == [
         "kafka",
@@ -183,7 +183,10 @@ def test_the_profiles_have_their_services(tmp_path: Path) -> None:
         "task-manager-1",
         "task-manager-2",
         "job-server",
+        "trino",
     ]
+    without = Stack(make_settings(tmp_path, Profile.FULL, trino=False))
+    assert "trino" not in [process.name for process in without.processes]
     assert isinstance(embedded.flink, EmbeddedFlink)
     assert isinstance(full.flink, StandaloneFlink)
     claimed = [claim.port for process in full.processes for claim in process.spec.ports]
