@@ -29,7 +29,7 @@ def infra(tmp_path: Path) -> Path:
         (tmp_path / name).touch()
     for name in (
         *("requirements", "alpr", "vision", "ingest", "beam_jobs"),
-        *("catalog", "expectations", "cli"),
+        *("catalog", "expectations", "policies", "cli"),
     ):
         (tmp_path / name).mkdir()
     return infra
