@@ -71,7 +71,9 @@ class TextReader:
             if self._layout.kind == "fixed":
                 rows = fixed_rows(lines, self._layout, self._rejects)
             else:
-                rows, held = self._delimited(lines if held is None else _behind(held, lines))
+                split = self._delimited(lines if held is None else _behind(held, lines))
+                rows, held = split.rows, split.held
+                self.frame = self.frame._replace(lines=self.frame.lines - split.no_rows)
             if len(rows.numbers):
                 yield rows
         # Lines that could not be read are rows of the file too, which a footer counts.
@@ -137,8 +139,7 @@ class TextReader:
             )
         return lines
 
-    def _delimited(self, lines: Lines) -> tuple[Rows, Lines | None]:
-        """The rows, and the lines whose row may go on in the next block."""
+    def _delimited(self, lines: Lines) -> _Split:
         if self._columns is None:
             raise ValueError("the layout or the header must tell how many columns there are")
         splitter = _Splitter(self._layout, self._columns, self._places, self._rejects)
@@ -192,6 +193,16 @@ def fixed_rows(lines: Lines, layout: Layout, rejects: Rejects) -> Rows:
     return Rows(_numbers(lines.numbers, [number for number, _ in whole]), fields)
 
 
+class _Split(NamedTuple):
+    """A block of delimited lines taken apart."""
+
+    rows: Rows
+    held: Lines | None
+    """Lines whose row may go on in the next block."""
+    no_rows: int
+    """Lines that are none by themselves: without content, or the continuation of a row."""
+
+
 class _Splitter:
     """Delimited lines into fields."""
 
@@ -203,7 +214,7 @@ class _Splitter:
         self._places = places
         self._rejects = rejects
 
-    def rows(self, lines: Lines) -> tuple[Rows, Lines | None]:
+    def rows(self, lines: Lines) -> _Split:
         quoted = np.zeros(len(lines.starts), bool)
         if not self._layout.rest:
             quoted = holding(lines, np.flatnonzero(lines.data == ord('"')))
@@ -211,6 +222,7 @@ class _Splitter:
         begin = len(quoted)  # of the lines that the next block must see
         if self._layout.multiline and not lines.last and quoted.any():
             begin = max(0, begin - MAX_QUOTED_LINES)
+        self._continued = 0
         slow, done = self._by_hand(lines, quoted, begin)
         begin = max(begin, done + 1)
         if begin < len(quoted):
@@ -238,7 +250,8 @@ class _Splitter:
                 gather(lines.data, starts, ends),
                 [_cell(cells, field, self._columns) for _, cells in slow],
             )
-        return Rows(_numbers(lines.numbers, [number for number, _ in slow]), fields), held
+        rows = Rows(_numbers(lines.numbers, [number for number, _ in slow]), fields)
+        return _Split(rows, held, int(empty.sum()) + self._continued)
 
     def _is_right(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
         return counts >= self._columns if self._layout.rest else counts == self._columns
@@ -257,6 +270,7 @@ class _Splitter:
                 continue
             cells, done = self._quoted(lines, place)
             quoted[place : done + 1] = True
+            self._continued += done - place
             self._take(rows, int(lines.numbers[place]), cells)
         for number, text in lines.decoded:
             self._take(rows, number, self._cells([text]))

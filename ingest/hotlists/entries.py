@@ -51,7 +51,10 @@ _HEADER_WORDS: Final = frozenset(
     ("LIC", "LICENSE", "LICENSENUM", "LICENSEPLATE", "LICNO", "LICPLATE", "LPN", "NUMBER", "PLATE",
      "PLATENO", "PLATENUM", "PLATENUMBER", "REGISTRATION", "TAG", "TAGNUMBER")
 )  # fmt: skip
-_CONTROL: Final = r"[\x00-\x1f\x7f]+"
+_CONTROL: Final = r"\p{Cc}+"
+_NO_PLATE: Final = r"[^\x00-\x7f\x{a0}\x{b7}\x{2010}-\x{2015}\x{2022}]"
+"""What no plate has, beside letters, digits and signs between them. Leaving it out would make
+another plate of it, and that is somebody else's."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +78,8 @@ class Tally:
 
     unknown: Counter[str] = field(default_factory=Counter)
     """Letters without a meaning, and how many rows had them."""
+    first_word: int | None = None
+    """Row of the first unknown word, which is itself not told."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Fields that could not be used, of rows that were kept."""
 
@@ -119,7 +124,7 @@ class Normaliser:
         plate = self._plates(text["plate"], check)
         words = text.get("category", pa.nulls(len(rows.numbers), pa.string()))
         category, raw = self._categories(words, text.get("category_raw"))
-        check.pass_header(plate, raw, self._strange)
+        check.pass_header(plate, words, self._strange)
         state = self._states(text.get("state"), len(rows.numbers), check)
         removes = self._actions(text.get("action"), len(rows.numbers), check)
         since, stated = self._since(text.get("valid_from"), len(rows.numbers), check)
@@ -130,6 +135,9 @@ class Normaliser:
             if column is not None:
                 check.reject(_true(pc.greater(pc.utf8_length(column), longest)), "field-too-long")
         priority = self._priorities(text.get("priority"), category, check)
+        for name, pattern in self._layout.patterns.items():
+            wrong = pc.invert(pc.match_substring_regex(text[name], f"^(?i:{pattern})$"))
+            check.reject(_true(wrong), "field-bad")
         kept = check.finish()
         nothing = pa.nulls(len(rows.numbers), pa.string())
         record = text.get("record", nothing)
@@ -149,7 +157,7 @@ class Normaliser:
         }
         if len(kept) < len(rows.numbers):
             columns = {name: column.take(pa.array(kept)) for name, column in columns.items()}
-        self._count_unknown(columns)
+        self._count_unknown(words.take(pa.array(kept)), rows.numbers[kept])
         return Entries(self._batch(columns), rows.numbers[kept], stated[kept], removes[kept])
 
     def _batch(self, columns: dict[str, pa.Array]) -> pa.RecordBatch:
@@ -169,7 +177,8 @@ class Normaliser:
 
     def _plates(self, text: pa.Array, check: _Check) -> pa.Array:
         check.reject(_true(pc.is_null(text)), "plate-missing")
-        check.reject(_true(pc.match_substring_regex(text, r"[?*%]")), "plate-wildcard")
+        check.reject(_true(pc.match_substring_regex(text, r"[?*%_#]")), "plate-wildcard")
+        check.reject(_true(pc.match_substring_regex(text, _NO_PLATE)), "plate-characters")
         plate = pc.fill_null(text, "")
         odd = np.flatnonzero(~_true(pc.string_is_ascii(plate)) | ~_true(pc.ascii_is_alnum(plate)))
         if len(odd):
@@ -245,18 +254,27 @@ class Normaliser:
     def _told(self, letter: str | None) -> str | None:
         """What is kept of the source's own word; the platform's own words say nothing more."""
         if letter in self._strange:
-            return letter if self._layout.keep_unknown else None
+            short = letter is not None and len(letter) <= self._layout.code_length
+            return letter if short else None
         return letter if self._layout.categories else None
 
-    def _count_unknown(self, columns: dict[str, pa.Array]) -> None:
+    def _count_unknown(self, words: pa.Array, numbers: NDArray[np.int64]) -> None:
+        """Count letters without a meaning; of words only how many, and where the first is."""
         if not self._strange:
             return
-        for pair in pc.value_counts(columns["category_raw"]).to_pylist():
-            letter = pair["values"]
-            if letter in self._strange:
-                self._tally.unknown[letter] += pair["counts"]
-            elif letter is None and not self._layout.keep_unknown:
-                self._tally.unknown["(not told)"] += pair["counts"]
+        coded = pc.utf8_upper(words).dictionary_encode()
+        for code, letter in enumerate(coded.dictionary.to_pylist()):
+            if letter not in self._strange:
+                continue
+            rows = np.flatnonzero(_true(pc.equal(coded.indices, code)))
+            if self._told(letter) is not None:
+                self._tally.unknown[letter] += len(rows)
+            elif len(rows):
+                if self._tally.first_word is None:
+                    self._tally.first_word = int(numbers[rows[0]])
+                self._tally.unknown[f"words, the first in row {self._tally.first_word}"] += len(
+                    rows
+                )
 
     def _priorities(self, text: pa.Array | None, category: pa.Array, check: _Check) -> pa.Array:
         if self._settings.priority is not None:
@@ -291,13 +309,10 @@ class Normaliser:
         if self._layout.vehicle_only_for:
             own = pc.is_in(raw, pa.array(self._layout.vehicle_only_for, pa.string()))
             parts = [pc.if_else(own, part, pa.scalar(None, pa.string())) for part in parts]
-        if all(part.null_count == rows for part in parts):
-            return pa.nulls(rows, pa.string())  # joining them would give no rows at all
-        joined = (
-            pc.binary_join_element_wise(*parts, " ", null_handling="skip")
-            if len(parts) > 1
-            else parts[0]
-        )
+        # Joining leaves out a row that has none of the parts, so every row gets one: nothing.
+        nothing = pa.array([""] * rows, pa.string())
+        joined = pc.binary_join_element_wise(nothing, *parts, " ", null_handling="skip")
+        joined = pc.ascii_ltrim_whitespace(joined)
         if _true(pc.greater(pc.utf8_length(joined), _VEHICLE_LENGTH)).any():
             joined = pc.utf8_slice_codeunits(joined, 0, _VEHICLE_LENGTH)
         return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
@@ -318,15 +333,19 @@ class _Check:
             self._alive &= ~mask
             self._rejects.extend(self._numbers[news], reason)
 
-    def pass_header(self, plate: pa.Array, raw: pa.Array, strange: set[str]) -> None:
-        """Pass over a first line that looks like an entry but is a header."""
+    def pass_header(self, plate: pa.Array, words: pa.Array, strange: set[str]) -> None:
+        """Reject a first line that looks like an entry but is a header; it is forgiven later.
+
+        A plate may well be called PLATE: a category that is known makes it an entry.
+        """
         first = np.flatnonzero(self._numbers == 1)
-        if self._header and len(first):
-            place = int(first[0])
-            if plate[place].as_py() in _HEADER_WORDS and (
-                not len(strange) or raw[place].as_py() in {*strange, None}
-            ):
-                self._alive[place] = False
+        if not self._header or not len(first):
+            return
+        place = int(first[0])
+        word = words[place].as_py()
+        if plate[place].as_py() in _HEADER_WORDS and (word is None or word.upper() in strange):
+            self._alive[place] = False
+            self._rejects.add(1, "plate-missing")
 
     def finish(self) -> NDArray[np.intp]:
         """The places of the rows that are left."""

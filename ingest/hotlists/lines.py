@@ -67,12 +67,15 @@ def _blocks(stream: Stream, rejects: Rejects) -> Iterator[tuple[bytes, int, bool
     """(whole lines, number of the first one, whether it is the last block)."""
     carry, number, skipping = b"", 1, False
     chunk = stream.read(BLOCK_BYTES)
+    while len(chunk) < len(_BOM) and (more := stream.read(BLOCK_BYTES)):
+        chunk += more
     if chunk[:2] in _WIDE_BOMS:
         raise BadInput(
             "wrong-encoding", "text in UTF-8 was required, UTF-16 came: save it as UTF-8"
         )
-    chunk = chunk.removeprefix(_BOM)
-    old_ends = b"\r" in chunk and b"\n" not in chunk  # a line ended with CR alone, long ago
+    chunk = chunk.removeprefix(_BOM) or stream.read(BLOCK_BYTES)
+    # A line ended with CR alone, long ago; a last CR may be half of an end that is not there yet.
+    old_ends = b"\r" in chunk[:-1] and b"\n" not in chunk
     while chunk:
         if old_ends:
             chunk = chunk.replace(b"\r", b"\n")

@@ -8,6 +8,7 @@ complete load would remove too much: a source that had an accident sends such fi
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -98,13 +99,11 @@ def load(sources: Sources, request: Request) -> Result:
     """
     layout = sources.layout(request.source.layout)
     sources.store.mkdir(parents=True, exist_ok=True)
-    with (
-        sources.lock(),
-        tempfile.TemporaryDirectory(prefix=".fetched-", dir=sources.store) as folder,
-    ):
+    with sources.lock():
         _sweep(sources.store)
         try:
-            return _load(sources, layout, request, Path(folder))
+            with tempfile.TemporaryDirectory(prefix=".fetched-", dir=sources.store) as folder:
+                return _load(sources, layout, request, Path(folder))
         except PlatelakeError as error:
             refused = isinstance(error, BadInput)
             sources.record(
@@ -323,6 +322,8 @@ def _sweep(store: Path) -> None:
         found = _PARTIAL.fullmatch(path.name)
         if found is not None and not Path(f"/proc/{found[1]}").exists():
             path.unlink(missing_ok=True)
+    for folder in store.glob(".fetched-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _prune(store: Path, manifest: Manifest) -> None:

@@ -11,16 +11,16 @@ from typing import Final, Literal, get_args
 
 Reason = Literal[
     "action-unknown",
-    "archive-member",
-    "case-number-bad",
     "columns",
     "expiry-bad",
+    "field-bad",
     "field-missing",
     "field-too-long",
     "line-too-long",
     "not-json",
     "not-utf-8",
     "nul-byte",
+    "plate-characters",
     "plate-missing",
     "plate-too-long",
     "plate-wildcard",

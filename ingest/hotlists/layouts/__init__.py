@@ -100,8 +100,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The category of every row, where the layout has no field for it."""
     categories: dict[str, Category] = {}
     """The source's letters or words (upper case) and what they mean."""
-    keep_unknown: bool = True
-    """Whether an unknown letter is told; not where a shifted row puts a person's name there."""
+    patterns: dict[str, str] = {}
+    """Regular expressions that whole fields must match (RE2), where a row that lost a character
+    would put a person's name or number into one."""
     actions: dict[str, Literal["add", "remove"]] = {}
     required: tuple[str, ...] = ("plate",)
     """Fields without which a row is rejected."""
@@ -132,11 +133,17 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 )
         if self.kind == "delimited" and self.header != "names" and self.columns is None:
             raise ValueError("`columns`, how many a row has, is required without a header")
-        for pattern in (self.footer, None if self.header in _HEADERS else self.header):
+        for pattern in (
+            *self.patterns.values(),
+            self.footer,
+            None if self.header in _HEADERS else self.header,
+        ):
             if pattern is not None:
                 _ = re.compile(pattern)
         if "action" in self.fields and not self.actions:
             raise ValueError("`actions`, what the texts of field `action` mean, is required")
+        if set(self.patterns) - self.fields.keys():
+            raise ValueError("a field with a pattern must be among the fields")
         if set(self.required) - self.fields.keys():
             raise ValueError("a required field must be among the fields")
         try:
@@ -145,11 +152,21 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"no such time zone: {self.timezone}") from None
 
     @property
+    def code_length(self) -> int:
+        """Up to how many characters an unknown category is a code, and may be told.
+
+        Where categories are words, an unknown one may be anything that a broken row put there.
+        """
+        longest = max(map(len, self.categories), default=0)
+        return longest if longest <= MAX_CODE else 0
+
+    @property
     def header_pattern(self) -> re.Pattern[str] | None:
         """What the first line must match, if anything."""
         return None if self.header in _HEADERS else re.compile(self.header)
 
 
+MAX_CODE: Final = 4
 _HEADERS: Final = ("none", "optional", "names")
 
 
