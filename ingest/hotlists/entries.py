@@ -11,15 +11,16 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Meta
 from numpy.typing import NDArray
 
-from alpr.records import Category
+from alpr.records import Category, Name, State
 from ingest.hotlists.columns import Rows
 from ingest.hotlists.keys import MAX_LENGTH, column_keys
 from ingest.hotlists.layouts import CATEGORIES, VEHICLE, Layout
@@ -60,15 +61,15 @@ another plate of it, and that is somebody else's."""
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a source's owner adds to its layout."""
 
-    source: str
+    source: Name
     category: Category | None = None
     """Of rows whose layout has no field for it."""
     categories: dict[str, Category] = {}
     """Letters that this source uses in another way than its layout says."""
-    state: str | None = None
+    state: State | None = None
     """Where a row names none."""
-    agency: str | None = None
-    priority: int | None = None
+    agency: Name | None = None
+    priority: Annotated[int, Meta(ge=1, le=5)] | None = None
     timezone: str | None = None
 
 

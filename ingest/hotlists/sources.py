@@ -27,7 +27,7 @@ from alpr.errors import BadInput, ConfigurationError, Corrupt, Unavailable
 from alpr.records import NAME_PATTERN, Instant
 from ingest.hotlists.entries import Settings
 from ingest.hotlists.fetch import check_address, is_address, shown
-from ingest.hotlists.layouts import Layout, builtin, layout_names, read_layout
+from ingest.hotlists.layouts import Layout, builtin, check_zone, layout_names, read_layout
 from ingest.hotlists.rejects import Rejects
 
 KEPT_REPORTS: Final = 10
@@ -116,6 +116,11 @@ class Sources:
     def declare(self, source: Source, actor: str, now: datetime) -> None:
         """Write a source's settings; the caller holds the lock. Raises ConfigurationError."""
         self.layout(source.layout)
+        if source.timezone is not None:
+            try:
+                check_zone(source.timezone)
+            except ValueError as error:
+                raise ConfigurationError(str(error)) from error
         settings = msgspec.to_builtins(source)
         if source.location is not None and is_address(source.location):
             check_address(source.location)

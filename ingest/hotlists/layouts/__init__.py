@@ -146,10 +146,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError("a field with a pattern must be among the fields")
         if set(self.required) - self.fields.keys():
             raise ValueError("a required field must be among the fields")
-        try:
-            _ = ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"no such time zone: {self.timezone}") from None
+        check_zone(self.timezone)
 
     @property
     def code_length(self) -> int:
@@ -164,6 +161,14 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def header_pattern(self) -> re.Pattern[str] | None:
         """What the first line must match, if anything."""
         return None if self.header in _HEADERS else re.compile(self.header)
+
+
+def check_zone(name: str) -> None:
+    """Raises ValueError unless there is a time zone of this name."""
+    try:
+        _ = ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"no such time zone: {name}") from None
 
 
 MAX_CODE: Final = 4

@@ -54,8 +54,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def get(address: str, folder: Path, **more: Any) -> Fetched | None:
-    more = {"limits": FetchLimits(silence_s=2, total_s=5), "sleep": lambda _: None} | more
-    return fetch(address, folder / "came", **more)
+    usual: dict[str, Any] = {
+        "limits": FetchLimits(silence_s=2, total_s=5),
+        "sleep": lambda _: None,
+    }
+    return fetch(address, folder / "came", **usual | more)
 
 
 def test_a_list_comes_once_and_again_only_when_it_has_changed(

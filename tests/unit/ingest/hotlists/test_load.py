@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from alpr.errors import BadInput, ConfigurationError, Unavailable
 from alpr.ids import entry_id
 from alpr.records import HotlistEntry
-from ingest.hotlists.load import Overrides, Refusal, Request, Result, load
+from ingest.hotlists.load import Overrides, Request, Result, load
+from ingest.hotlists.reading import Refusal
 from ingest.hotlists.snapshot import open_snapshot, read_manifest, write_snapshot
 from ingest.hotlists.sources import Source, Sources
 from ingest.hotlists.status import SourceStatus, status_of
