@@ -233,7 +233,7 @@ def _disk(
     """What lies on the store's disk and in no listing; `tick` is called while it waits."""
     warehouse = lake.config.warehouse
     bucket, _, prefix = warehouse.removeprefix("s3://").partition("/")
-    seen = 0
+    seen, suspects = 0, dict[str, Path]()
     for item in disk.objects(root, bucket, prefix):
         seen += 1
         uri = f"s3://{bucket}/{item.key}"
@@ -245,16 +245,20 @@ def _disk(
                 if item.versions
                 else f"its {disk.META} is none that is known here",
             )
-        # What came or went since the listing is not hidden: the store knows about it.
-        if uri not in listed and not lake.store.exists(uri) and item.folder.exists():
-            yield Finding(
-                kind="unlisted", where=str(item.folder), what="an object that the store hides"
-            )
+        if uri not in listed:
+            suspects[uri] = item.folder
     if listed and not seen:
         raise ConfigurationError(
             f"{root} has nothing of {warehouse}, which holds {len(listed)} objects: give the "
             "folder of the store that the lake is in"
         )
+    # What came since the listing is not hidden: the store lists it now. Nor is what went.
+    now = {item.uri for item in lake.store.list(warehouse)} if suspects else set()
+    for uri, folder in suspects.items():
+        if uri not in now and folder.exists():
+            yield Finding(
+                kind="unlisted", where=str(folder), what="an object that the store does not list"
+            )
     # Uploads and deletions pass through these folders at all times: what stays is left over.
     left = {each.path: each for each in disk.leftovers(root)}
     waited = 0.0
