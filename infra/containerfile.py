@@ -122,6 +122,7 @@ def _expected_arguments(known: Versions) -> dict[str, str]:
         "DEPENDENCY_PLUGIN_VERSION": known.maven.dependency_plugin,
         "MINIO_MODULE": known.minio.module,
         "MINIO_VERSION": known.minio.version,
+        "TRINO_VERSION": known.trino.version,
     }
 
 

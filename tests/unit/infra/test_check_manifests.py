@@ -21,7 +21,7 @@ PYTHON_IMAGE = "containers/platelake.Containerfile"
 def infra(tmp_path: Path) -> Path:
     """A copy of the files under check, in a copy of the tree that COPY refers to."""
     infra = tmp_path / "infra"
-    for part in ("containers", "kubernetes", "flink"):
+    for part in ("containers", "kubernetes", "flink", "trino"):
         shutil.copytree(INFRA / part, infra / part)
     for file in ("compose.yaml", "log4j2.xml"):
         shutil.copy(INFRA / file, infra / file)
@@ -124,6 +124,13 @@ BREAKING = [
         "RUNNER_VERSION=2.59.0",
         "RUNNER_VERSION=2.60.0",
         "must be 2.59.0",
+    ),
+    ("containers/trino.Containerfile", "ARG TRINO_VERSION=476", "ARG TRINO_VERSION=477", "476"),
+    (
+        "kubernetes/trino.yaml",
+        "LAKE_S3_SECRET_KEY_FILE",
+        "LAKE_S3_SECRET_KEY",
+        "must come from a secret",
     ),
     (
         "containers/flink.Containerfile",

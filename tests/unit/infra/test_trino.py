@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import os
 import re
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
 
 from alpr.errors import ConfigurationError
@@ -218,3 +221,43 @@ def test_doctor_says_where_trinos_java_comes_from(
     assert findings["Java for Trino"].verdict == "ok"
     without = Stack(stack.settings.model_copy(update={"trino": False}))
     assert not {"Trino", "Java for Trino"} & {finding.what for finding in examine(without)}
+
+
+@pytest.mark.parametrize("manifest", ["compose.yaml", "kubernetes/trino.yaml"])
+def test_elsewhere_too_everything_is_given(manifest: str, trino: Trino) -> None:
+    infra = VERSIONS_FILE.parent
+    documents = list(yaml.safe_load_all((infra / manifest).read_text()))
+    if manifest == "compose.yaml":
+        given = set(documents[0]["services"]["trino"]["environment"])
+    else:
+        (container,) = documents[1]["spec"]["template"]["spec"]["containers"]
+        given = {variable["name"] for variable in container["env"]}
+    start = (infra / "containers" / "trino-start.sh").read_text()
+    (names,) = re.findall(r"for name in (.*); do", start)
+    read = {f"{name}_FILE": name for name in names.split()}
+    assert {read.get(name, name) for name in given} == set(command_of(trino).env)
+
+
+def test_what_starts_it_in_a_container_reads_secrets_from_files(tmp_path: Path) -> None:
+    script = (VERSIONS_FILE.parent / "containers" / "trino-start.sh").read_text()
+    (names,) = re.findall(r"for name in (.*); do", script)
+    launcher = tmp_path / "run"
+    launcher.write_text('#!/bin/sh\necho "$LAKE_S3_SECRET_KEY|$TRINO_SHARED_SECRET|$*"\n')
+    launcher.chmod(0o755)
+    start = tmp_path / "start"
+    start.write_text(script.replace("/usr/lib/trino/bin/run-trino", str(launcher)))
+    environment = {"PATH": os.environ["PATH"]}
+    for name in names.split():
+        file = tmp_path / name
+        file.write_text(f"it is ${name}\n")
+        environment[f"{name}_FILE"] = str(file)
+    done = subprocess.run(
+        ["sh", str(start), "--x"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "it is $LAKE_S3_SECRET_KEY|it is $TRINO_SHARED_SECRET|--x\n"
+    del environment["LAKE_S3_SECRET_KEY_FILE"]
+    refused = subprocess.run(
+        ["sh", str(start)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode != 0
+    assert "LAKE_S3_SECRET_KEY must be named" in refused.stderr
