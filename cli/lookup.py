@@ -69,7 +69,7 @@ _Area = Annotated[
         help="SOUTH,WEST,NORTH,EAST or LAT,LON,METRES or a GeoJSON file of a polygon.",
     ),
 ]
-_Limit = Annotated[int, typer.Option("--limit", min=1, help="So many rows at most.")]
+_Limit = Annotated[int, typer.Option("--limit", min=1, max=999_999, help="So many rows at most.")]
 
 _app = typer.Typer(help="Find reads and plates in the lake.", no_args_is_help=True)
 
@@ -113,7 +113,7 @@ def plate(
     from catalog.lookup.query import MOST_ROWS, Sighting
 
     where = _where(first, last, state, agency, camera, area)
-    query = Sighting(_read(text), where, lookalikes, MOST_ROWS if csv else limit)
+    query = Sighting(_read(text), where, lookalikes, MOST_ROWS if csv else limit + 1)
     with _view(config, profile, home) as view:
         if csv is not None:
             count = _write_csv(csv, stream(view, query, FLAT))
@@ -122,8 +122,8 @@ def plate(
         columns = [*FLAT, *(("crop", "overview") if images else ())]
         rows = view.answer(lambda: find(view, query, columns))
         if images is not None:
-            _fetch(view, rows, images)
-        _show(view, where, rows, as_json, full=rows.num_rows == limit)
+            _fetch(view, rows.slice(0, limit), images)
+        _show(view, where, rows, limit, as_json)
 
 
 @_app.command("canvass")
@@ -150,8 +150,8 @@ def canvass_(
 
     where = _where(first, last, state, agency, camera, area)
     with _view(config, profile, home) as view:
-        rows = view.answer(lambda: canvass(view, Canvass(where, limit), FLAT))
-        _show(view, where, rows, as_json, full=rows.num_rows == limit)
+        rows = view.answer(lambda: canvass(view, Canvass(where, limit + 1), FLAT))
+        _show(view, where, rows, limit, as_json)
 
 
 @_app.command("common")
@@ -185,8 +185,8 @@ def common_(
         max(each.last for each in places if each.last),
     )
     with _view(config, profile, home) as view:
-        rows = view.answer(lambda: common(view, Common(places, at_least, limit)))
-        _show(view, whole, rows, as_json, full=rows.num_rows == limit)
+        rows = view.answer(lambda: common(view, Common(places, at_least, limit + 1)))
+        _show(view, whole, rows, limit, as_json)
 
 
 @_app.command("together")
@@ -210,17 +210,19 @@ def together_(
     from catalog.lookup.query import Together
 
     where = _where(first, last, None, None, None, None)
-    query = Together(_read(text), where, timedelta(seconds=within), at_least, limit)
+    query = Together(_read(text), where, timedelta(seconds=within), at_least, limit + 1)
     with _view(config, profile, home) as view:
         rows = view.answer(lambda: together(view, query))
-        _show(view, where, rows, as_json, full=rows.num_rows == limit)
+        _show(view, where, rows, limit, as_json)
 
 
 @contextmanager
 def _view(config: Path | None, profile: str | None, home: Path | None) -> Iterator[View]:
+    from catalog.lake import Lake
     from catalog.lookup.view import View
+    from catalog.reader import as_reader
 
-    with View(open_lake(config, profile, home)) as view:
+    with View(Lake(as_reader(open_lake(config, profile, home).config))) as view:
         yield view
 
 
@@ -286,12 +288,13 @@ def _write_csv(file: Path, parts: Iterator[pa.Table]) -> int:
                 writer.write_table(part)
                 count += part.num_rows
                 bar.update(task, advance=part.num_rows, description=f"{count:,} reads")
+            if writer is None:
+                partial.write_text(",".join(f'"{name}"' for name in FLAT) + "\n")
+            else:
+                writer.close()
+            partial.replace(file)
     finally:
-        if writer is not None:
-            writer.close()
-    if writer is None:
-        partial.write_text(",".join(f'"{name}"' for name in FLAT) + "\n")
-    partial.replace(file)
+        partial.unlink(missing_ok=True)
     return count
 
 
@@ -307,7 +310,9 @@ def _fetch(view: View, rows: pa.Table, folder: Path) -> None:
                 (folder / f"{identity}-{name}.jpg").write_bytes(data)
 
 
-def _show(view: View, where: Where, rows: pa.Table, as_json: bool, *, full: bool) -> None:
+def _show(view: View, where: Where, rows: pa.Table, limit: int, as_json: bool) -> None:
+    """The rows up to the limit; one more was asked for, to know whether there are more."""
+    full, rows = rows.num_rows > limit, rows.slice(0, limit)
     names = [name for name in rows.column_names if name not in ("crop", "overview")]
     rows = rows.select(names)
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import reduce
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
@@ -28,35 +29,78 @@ Mask = npt.NDArray[np.bool_]
 
 def find(view: View, query: Sighting, columns: Sequence[str] = EVERY) -> pa.Table:
     """Up to `limit` reads of a plate, the newest first. Raises BadInput, Corrupt or Unavailable."""
-    newest = [("captured_at", "descending"), ("read_id", "ascending")]
     needed = list(dict.fromkeys([*columns, "captured_at", "read_id"]))
-    rows = _joined(stream(view, query, needed), needed)
-    return rows.sort_by(newest).slice(0, query.limit).select(list(columns))
+    newest = _Newest(query.limit, needed)
+    for part in stream(view, query, needed, newest.may_have_newer):
+        newest.add(part)
+    return newest.rows().select(list(columns))
 
 
-def stream(view: View, query: Sighting, columns: Sequence[str] = EVERY) -> Iterator[pa.Table]:
-    """Every read of a plate, in parts, by day; the limit is the caller's. Raises as `find`."""
+def stream(
+    view: View,
+    query: Sighting,
+    columns: Sequence[str] = EVERY,
+    worth: Callable[[File], bool] = lambda _: True,
+) -> Iterator[pa.Table]:
+    """Every read of a plate, in parts, those of the newest files first, in an order that is always
+    the same; the limit is the caller's. Raises as `find`.
+
+    From the first file on that is not `worth` reading none is read.
+    """
     wanted = _wanted(query)
     files = view.within(query.where.first, query.where.last, query.where.classes)
     known, bare = _known(view, wanted, files)
-    plates = sorted({plate for own in known.values() for plate in own})
-    yield from scan(
-        view,
-        [file for file in files if file.partition in known],
-        columns,
-        _plate_and(query.where, plates),
-        # The index knows that the plate is there, so all is fetched at once.
-        filter_columns=_order("plate", *query.where.columns, *columns),
-        plates=lambda file: known[file.partition],
+    bare_files = set(bare)
+    searched = sorted(
+        (file for file in files if file in bare_files or file.partition in known),
+        key=lambda file: (-file.last, file.uri),
     )
+
+    def plates(file: File) -> list[str] | None:
+        if file in bare_files:
+            return wanted if isinstance(wanted, list) else None
+        return known[file.partition]
+
     yield from scan(
         view,
-        bare,
+        takewhile(worth, searched),
         columns,
         _plate_and(query.where, wanted),
         filter_columns=_order("plate", *query.where.columns),
-        plates=lambda _: wanted if isinstance(wanted, list) else None,
+        plates=plates,
+        # The index knows that the plate is there: nothing is gained by looking first.
+        certain=lambda file: file not in bare_files,
     )
+
+
+class _Newest:
+    """The newest rows of all that are added, `limit` at most; memory for about twice as many."""
+
+    _ORDER: Final = (("captured_at", "descending"), ("read_id", "ascending"))
+
+    def __init__(self, limit: int, columns: Sequence[str]) -> None:
+        self._limit = limit
+        self._parts = [pa.schema([READS.arrow.field(name) for name in columns]).empty_table()]
+        self._count = 0
+        self._oldest: int | None = None
+
+    def may_have_newer(self, file: File) -> bool:
+        """Whether a row of the file could be among them."""
+        return self._oldest is None or file.last >= self._oldest
+
+    def add(self, part: pa.Table) -> None:
+        """Take the rows of a part."""
+        self._parts.append(part)
+        self._count += part.num_rows
+        if self._count >= (self._limit if self._oldest is None else 2 * self._limit):
+            rows = self.rows()
+            self._parts, self._count = [rows], rows.num_rows
+            self._oldest = rows["captured_at"].cast(pa.int64())[-1].as_py()
+
+    def rows(self) -> pa.Table:
+        """Those found, the newest first."""
+        every = pa.concat_tables(self._parts)
+        return every.sort_by(list(self._ORDER)).slice(0, self._limit)
 
 
 def canvass(view: View, query: Canvass, columns: Sequence[str] = EVERY) -> pa.Table:

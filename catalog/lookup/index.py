@@ -32,6 +32,7 @@ from alpr.lookalikes import Pattern
 from catalog.cutoffs import is_cut_off, read_cutoffs
 from catalog.files import read_rows
 from catalog.lake import Lake
+from catalog.lookup.ranges import read_groups
 from catalog.parquet import Partition
 from catalog.schemas import READS
 
@@ -39,7 +40,8 @@ BLOCK_DAYS: Final = 32
 FOLDER: Final = "index/reads"
 METADATA_KEY: Final = b"platelake.index"
 _FORMAT: Final = 1
-_ROW_GROUP: Final = 32_768
+_ROW_GROUP: Final = 8_192
+"""A look-up decodes one row group of each block."""
 
 SCHEMA: Final = pa.schema(
     [
@@ -113,10 +115,9 @@ class OpenBlock:
         chosen = list(groups)
         if not chosen:
             return SCHEMA.empty_table()
-        with lake.store.open(self.block.uri) as source:
-            file = pq.ParquetFile(source, metadata=self.metadata, pre_buffer=True)
-            parts = [file.read_row_group(group).cast(SCHEMA) for group in chosen]
-        rows = pa.concat_tables(parts)
+        block = self.block
+        rows = read_groups(lake.store, block.uri, block.size, self.metadata, chosen, SCHEMA.names)
+        rows = rows.cast(SCHEMA)
         return rows.filter(keep(rows))
 
 

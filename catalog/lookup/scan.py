@@ -31,21 +31,22 @@ def scan(
     columns: Sequence[str],
     keep: Keep,
     *,
-    filter_columns: Collection[str],
+    filter_columns: Sequence[str],
     plates: Callable[[File], Sequence[str] | None] = lambda _: None,
+    certain: Callable[[File], bool] = lambda _: False,
 ) -> Iterator[pa.Table]:
     """The wanted rows of some files, in the files' order; parts without any are left out.
 
-    `keep` sees only `filter_columns`; the others are fetched where it marks a row. `plates` of a
-    file (ascending): only row groups whose bounds can hold one of them are read at all. Columns are
-    top-level names of table `reads`; one that a file does not have yet is null there.
+    `keep` sees only `filter_columns`; the others are fetched where it marks a row, and at once
+    where it is `certain` to mark one. `plates` of a file (ascending): only row groups whose bounds
+    can hold one of them are read at all. Columns are top-level names of table `reads`; one that a
+    file does not have yet is null there. Files are taken from their iterator a few ahead.
     """
     waiting: list[Future[pa.Table]] = []
     left = iter(files)
     for file in left:
-        waiting.append(
-            view.pool.submit(_part, view, file, columns, keep, filter_columns, plates(file))
-        )
+        first = dict.fromkeys([*filter_columns, *(columns if certain(file) else ())])
+        waiting.append(view.pool.submit(_part, view, file, columns, keep, first, plates(file)))
         if len(waiting) >= _AHEAD:
             yield from _taken(waiting.pop(0))
     for future in waiting:

@@ -14,16 +14,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.conversions import from_bytes
+from pyiceberg.table import Table
 from pyiceberg.types import TimestamptzType
 
 from alpr.errors import Corrupt
 from catalog.cutoffs import read_cutoffs
 from catalog.files import live_files, partition_of
 from catalog.lake import Lake
-from catalog.lookup.index import OpenBlock, block_of, list_blocks
+from catalog.lookup.index import Block, OpenBlock, block_of, list_blocks
 from catalog.lookup.ranges import read_footer
 from catalog.parquet import Partition
 from catalog.schemas import CAPTURED, READS
+from catalog.swap import look_at
 
 THREADS: Final = 8
 """Requests under way at once: most of a look-up is waiting for the store."""
@@ -91,26 +93,38 @@ class View:
 
     def refresh(self) -> None:
         """Take over the table's current state. Raises Unavailable."""
-        table = self.lake.table(READS.name)
-        if table.metadata_location != self._state:
-            self.files = [
-                File(
-                    uri=found.file_path,
-                    size=found.file_size_in_bytes,
-                    rows=found.record_count,
-                    partition=partition_of(found),
-                    first=int(from_bytes(TimestamptzType(), found.lower_bounds[CAPTURED])),
-                    last=int(from_bytes(TimestamptzType(), found.upper_bounds[CAPTURED])),
-                )
-                for found in live_files(table)
-            ]
-            self.cutoffs = read_cutoffs(table)
-            self._state = table.metadata_location
+        look_at(self.lake, READS.name, self._take_over)
         listed = list_blocks(self.lake)
         fresh = [block for block in listed if block.uri not in self._blocks]
-        opened = self.pool.map(lambda block: block.open(self.lake), fresh)
+        opened = [each for each in self.pool.map(self._open, fresh) if each is not None]
         known = {each.block.uri: each for each in (*self._blocks.values(), *opened)}
-        self._blocks = {block.uri: known[block.uri] for block in listed}
+        self._blocks = {block.uri: known[block.uri] for block in listed if block.uri in known}
+
+    def _take_over(self, table: Table) -> None:
+        if table.metadata_location == self._state:
+            return
+        self.files = [
+            File(
+                uri=found.file_path,
+                size=found.file_size_in_bytes,
+                rows=found.record_count,
+                partition=partition_of(found),
+                first=int(from_bytes(TimestamptzType(), found.lower_bounds[CAPTURED])),
+                last=int(from_bytes(TimestamptzType(), found.upper_bounds[CAPTURED])),
+            )
+            for found in live_files(table)
+        ]
+        self.cutoffs = read_cutoffs(table)
+        self._state = table.metadata_location
+
+    def _open(self, block: Block) -> OpenBlock | None:
+        """None if it was replaced since it was listed: its days are then read themselves."""
+        try:
+            return block.open(self.lake)
+        except Corrupt:
+            if self.lake.store.exists(block.uri):
+                raise
+            return None
 
     def answer(self, ask: Callable[[], pa.Table]) -> pa.Table:
         """What `ask` says of this state, or of a fresh one if a file of this one is gone.

@@ -22,11 +22,12 @@ from catalog.compact import CompactionPolicy, compact
 from catalog.config import LakeConfig
 from catalog.lake import Lake
 from catalog.lookup import index
+from catalog.lookup import scan as scan_module
 from catalog.lookup.find import canvass, common, find, stream, together
 from catalog.lookup.places import Area, Box, Circle, Polygon, parse_area
 from catalog.lookup.query import Canvass, Common, Sighting, Together, Where
 from catalog.lookup.upkeep import refresh_index
-from catalog.lookup.view import View
+from catalog.lookup.view import File, View
 from catalog.parquet import Partition
 from catalog.query import connect
 from tests.contract.lake.samples import DAY, NOW, make_read, no_sleep, stage
@@ -134,6 +135,27 @@ def test_the_limit_keeps_the_newest(view: View) -> None:
     found = find(view, Sighting("7ABC123", limit=5))
     own = sorted((r.captured_at for r in READS if r.plate == "7ABC123"), reverse=True)
     assert found["captured_at"].to_pylist() == own[:5]
+
+
+def test_the_limit_spares_files_that_cannot_have_newer_reads(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search for half of a state's plates must not read the year to show a page."""
+    read: list[str] = []
+    footer_of = view.footers.of
+
+    def noted(file: File) -> object:
+        read.append(file.uri)
+        return footer_of(file)
+
+    monkeypatch.setattr(scan_module, "_AHEAD", 1)
+    monkeypatch.setattr(view.footers, "of", noted)
+    for limit in (1, 7, 100):
+        read.clear()
+        found = find(view, Sighting("*ABC*", limit=limit))
+        own = sorted((r.captured_at for r in READS if "ABC" in r.plate), reverse=True)
+        assert found["captured_at"].to_pylist() == own[:limit]
+        assert 0 < len(read) < len(view.files)
 
 
 def test_streaming_gives_every_row_once(view: View) -> None:

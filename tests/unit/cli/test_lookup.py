@@ -63,6 +63,8 @@ def test_more_than_the_limit_is_said(config: Path) -> None:
     answer = as_json(config, "plate", "*AAAA", "--limit", "3")
     assert (answer["rows"], answer["more"]) == (3, True)
     assert "raise --limit" in lookup(config, "plate", "*AAAA", "--limit", "3")
+    every = as_json(config, "plate", "*AAAA", "--limit", "30")
+    assert (every["rows"], every["more"]) == (30, False)
 
 
 def test_what_has_been_deleted_is_not_called_unseen(config: Path) -> None:
