@@ -43,6 +43,8 @@ _PATTERNS: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("evidence-rows", rf"{NAMESPACE}/evidence/data/hold_id=(?P<hold>[^/]+)/{_NAME}\.parquet"),
     ("metadata", rf"{NAMESPACE}/(reads|hits|evidence)/metadata/{_NAME}\.metadata\.json"),
+    # Those of the investigators' views hold their SQL and no rows (`catalog.publish`).
+    ("metadata", rf"{NAMESPACE}/views/[^/]+/metadata/{_NAME}\.metadata\.json"),
     ("manifests", rf"{NAMESPACE}/(?P<table>reads|hits|evidence)/metadata/{_NAME}\.avro"),
     ("index", rf"{index.FOLDER}/class=(?P<class>[^/]+)/block=(?P<block>\d+)/{_NAME}\.parquet"),
     ("packs", rf"images/class=(?P<class>[^/]+)/day={_DAY}/{_NAME}\.pack"),
