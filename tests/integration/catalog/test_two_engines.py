@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -166,6 +168,25 @@ def test_the_views_say_what_the_rows_are(up: Installation) -> None:
     )
     assert row[:3] == (one.plate, len(one.candidates), True)
     assert math.isclose(row[3], 1_237e-6, abs_tol=1e-5)
+
+
+def test_the_examples_of_the_documentation_run_in_both(up: Installation) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "sql.md").read_text("utf-8")
+    examples = [
+        part for block in re.findall(r"```sql\n(.*?)```", text, re.S) for part in block.split(";")
+    ]
+    asked = [example for example in examples if "SELECT" in example and "GRANT" not in example]
+    assert len(asked) == 2
+    client = Client.of(up.stack.trino, "investigator")
+    lake = up.lake()
+    try:
+        connection = connect(lake)
+        for example in asked:
+            client.ask(example)
+            connection.execute(example).fetchall()
+        connection.close()
+    finally:
+        lake.close()
 
 
 def test_a_view_that_was_changed_is_put_right_and_then_left_alone(up: Installation) -> None:
