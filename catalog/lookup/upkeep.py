@@ -44,6 +44,6 @@ def refresh_index(
                 for partition, uris in files.items()
                 if (partition.retention_class, block_of(partition.day)) == (retention_class, number)
             }
-            block = build(lake, retention_class, number, own)
+            block = build(lake, retention_class, number, own, view.block(retention_class, number))
             made += [] if block is None else [block]
         return made

@@ -164,6 +164,13 @@ class View:
             and (classes is None or file.partition.retention_class in classes)
         ]
 
+    def block(self, retention_class: str, number: int) -> OpenBlock | None:
+        """The index of a block of a class, if there is one."""
+        for each in self._blocks.values():
+            if (each.block.retention_class, each.block.number) == (retention_class, number):
+                return each
+        return None
+
     def covered(self, files: Iterable[File]) -> tuple[dict[OpenBlock, int], list[File]]:
         """Per index block the days it speaks for (a mask), and the files none speaks for."""
         own = {

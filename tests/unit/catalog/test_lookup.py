@@ -20,6 +20,7 @@ from catalog.check import check_table
 from catalog.commit import Committer
 from catalog.compact import CompactionPolicy, compact
 from catalog.config import LakeConfig
+from catalog.files import read_rows
 from catalog.lake import Lake
 from catalog.lookup import index
 from catalog.lookup import scan as scan_module
@@ -260,6 +261,49 @@ def test_a_day_taken_out_of_the_index_leaves_no_plate_behind(config: LakeConfig)
     assert list(lake.store.list(f"{lake.config.warehouse}/index")) == []
 
 
+def test_only_days_that_changed_are_read_again(
+    config: LakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day that closes must not cost the reading of the 31 before it."""
+    lake = Lake(config)
+    lake.init()
+    owner = Committer(lake, "reads", now=lambda: NOW)
+
+    def land(number: int, days_ago: int, plate: str) -> None:
+        read = make_read(number, days_ago=days_ago, retention_class="evidence")
+        owner.commit([stage(lake, [msgspec.structs.replace(read, plate=plate)], first=number)])
+
+    for number, (days_ago, plate) in enumerate([(9, "A1"), (9, "B1"), (8, "A1"), (7, "C1")]):
+        land(number, days_ago, plate)
+    (first,) = refresh_index(lake, TODAY, "test", lambda: NOW)
+    assert refresh_index(lake, TODAY, "test", lambda: NOW) == []
+    land(4, 8, "D1")
+    land(5, 6, "A1")
+    read: list[str] = []
+
+    def noted(lake: Lake, uri: str, columns: list[str] | None = None) -> object:
+        read.append(uri)
+        return read_rows(lake, uri, columns)
+
+    monkeypatch.setattr(index, "read_rows", noted)
+    (second,) = refresh_index(lake, TODAY, "test", lambda: NOW)
+    assert read[0] == first.uri
+    days = [(DAY - timedelta(days=n)).date() for n in (8, 6)]
+    assert sorted(uri.rpartition("/")[0][-10:] for uri in read[1:]) == sorted(
+        map(str, [days[0], days[0], days[1]])
+    )
+    assert [item.uri for item in lake.store.list(f"{lake.config.warehouse}/index")] == [second.uri]
+    rows = read_rows(lake, second.uri).to_pylist()
+    seen = {"A1": (9, 8, 6), "B1": (9,), "C1": (7,), "D1": (8,)}
+    expected = {
+        plate: sum(
+            index.bit_of(((DAY - timedelta(days=n)).date() - date(1970, 1, 1)).days) for n in ago
+        )
+        for plate, ago in seen.items()
+    }
+    assert {row["plate"]: row["days"] for row in rows} == expected
+
+
 def test_a_view_whose_files_were_compacted_away_looks_again(config: LakeConfig) -> None:
     lake = Lake(config)
     lake.init()
@@ -301,8 +345,6 @@ def test_a_column_that_came_later_is_null_before(config: LakeConfig) -> None:
 def _rewrite_without(lake: Lake, uri: str, column: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-    from catalog.files import read_rows
 
     sink = pa.BufferOutputStream()
     pq.write_table(read_rows(lake, uri).drop_columns([column]), sink, store_schema=False)
