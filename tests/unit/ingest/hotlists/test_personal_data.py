@@ -123,6 +123,39 @@ def test_no_output_holds_personal_data(
     assert [mark for mark in MARKS if mark.encode() in everything] == []
 
 
+AS_SENT = {
+    "il-leads": f"ABC123  ILPCWANTED {NAME}, M W {BIRTH} 12 ELM ST SPRINGFIELD   {PHONE}  W12B3"
+    "456\n",
+    "wa-stolen": "EVS,WA0170600,ABC123,WA,2023,PC,5J6YH28573L041133,2003,HOND,ELE,4D,SIL,"
+    f"07/31/2022,22-08882,CALL {NAME} {PHONE}, {STREET}, YES TO SEARCH\n",
+    "fl": f"STOLEN VEHICLE;FL0123456;{NAME};11-1234;{LICENCE};P123456789;P554433221;01/03/2019;N;"
+    f"01/31/1970;ABC123;2019;FL;{STREET};{PHONE}\n",
+    "nj-snap": '{"POIs": [{"ID": "4", "Status": "ADD", "PlateNumber": "ABC123", "PlateSt": "NJ", '
+    f'"Reason": "BOLO ALERT", "ContactName": "{NAME}", "ContactNo": "{PHONE}", "ContactEmail": '
+    f'"quincy@example.org", "Comment": "{NOTE}", "DeptName": "{STREET}"}}]}}',
+    "entries": '[{"plate": "ABC123", "caseNumber": "1", "reason": "hit and run", '
+    f'"note": "{NAME}, {PHONE}, {NOTE}"}}]',
+    "platelake": "owner,plate,dob,phone,licence,remarks\n"
+    f"{NAME},ABC123,{BIRTH},{PHONE},{LICENCE},{NOTE}\n",
+    "mi": "M035777045WIMPD006320200403ABC123    WI2020PC2003CHEVSUBLLBLK    "
+    f"MISSING PERSON NCIC{'':16}{NAME} {BIRTH} {STREET}\n",
+    "ncic": f"V123456789LA057020020190509ABC123    CA2009MC2009YAMACYLMCBLK     {NAME} {BIRTH}\n",
+}
+"""As the sources send them: written without a look at the layouts."""
+
+
+@pytest.mark.parametrize("name", sorted(AS_SENT))
+def test_what_sources_send_along_stays_behind(name: str, tmp_path: Path) -> None:
+    source, home = tmp_path / "list", tmp_path / "home"
+    source.write_text(AS_SENT[name])
+    said = run(home, "load", str(source), "--source", "s", "--layout", name)
+    said += run(home, "show", "--plate", "ABC123", "--json")
+    assert '"plate": "ABC123"' in said
+    everything = stored_bytes(home) + said.encode()
+    marks = (*MARKS, "example.org", "SPRINGFIELD", "SEARCH")
+    assert [mark for mark in marks if mark.encode() in everything] == []
+
+
 def test_the_search_would_find_a_mark(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_bytes(b"..." + NAME.encode())
