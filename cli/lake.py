@@ -72,7 +72,6 @@ def compact(
     import time
 
     from alpr.errors import Fenced, Unavailable
-    from catalog.schemas import READS
     from catalog.sweep import PACK_WINDOW
 
     lake, tables = open_lake(config, profile, home), _tables(table)
@@ -90,13 +89,6 @@ def compact(
                 typer.echo(f"{name}: {error}", err=True)
             else:
                 _report(done, as_json)
-        if READS.name in tables:
-            try:
-                _index(lake, as_json)
-            except Unavailable as error:
-                if every is None:
-                    raise
-                typer.echo(f"index: {error}", err=True)
         if every is None:
             return
         if sweeping:
@@ -183,28 +175,20 @@ def _tables(only: str | None) -> list[str]:
     return [only] if only else list(TABLES)
 
 
-def _index(lake: Lake, as_json: bool) -> None:
-    """Index the plates of days that are closed and not covered yet."""
-    import uuid
-
-    from catalog.lookup.upkeep import refresh_index
-
-    made = refresh_index(lake, datetime.now(UTC).date(), uuid.uuid4().hex)
-    if as_json:
-        typer.echo(json.dumps({"index": len(made), "bytes": sum(each.size for each in made)}))
-    elif made:
-        typer.echo(f"index: {len(made)} blocks, {sum(each.size for each in made):,} bytes")
-
-
 def _compact_once(lake: Lake, table: str, window: timedelta | None) -> dict[str, Any]:
     """A round; with a window orphans are swept, among them packs written in that time."""
+    import uuid
+
     from catalog.compact import compact as merge
+    from catalog.lookup.upkeep import refresh_index
     from catalog.schemas import READS
     from catalog.sweep import sweep, sweep_packs
 
     now = datetime.now(UTC)
     merged = merge(lake, table, now.date())
-    orphans = packs = 0
+    orphans = packs = blocks = 0
+    if table == READS.name:
+        blocks = len(refresh_index(lake, now.date(), uuid.uuid4().hex))
     if window is not None:
         orphans = sweep(lake, table, now).deleted
         if table == READS.name:
@@ -217,6 +201,7 @@ def _compact_once(lake: Lake, table: str, window: timedelta | None) -> dict[str,
         "bytes_before": sum(item.bytes_before for item in merged),
         "bytes_after": sum(item.bytes_after for item in merged),
         "seconds": round(sum(item.seconds for item in merged), 3),
+        "blocks_indexed": blocks,
         "orphans_deleted": orphans,
         "packs_deleted": packs,
     }
@@ -228,8 +213,8 @@ def _report(done: dict[str, Any], as_json: bool) -> None:
     else:
         typer.echo(
             f"{done['table']}: {done['files']} files of {done['rows']:,} rows became "
-            f"{done['merges']} in {done['seconds']} s; {done['orphans_deleted']} orphans and "
-            f"{done['packs_deleted']} packs of images deleted"
+            f"{done['merges']} in {done['seconds']} s; {done['blocks_indexed']} blocks indexed; "
+            f"{done['orphans_deleted']} orphans and {done['packs_deleted']} packs of images deleted"
         )
 
 

@@ -63,6 +63,7 @@ def test_compact_merges(config: Path) -> None:
     assert done.exit_code == 0
     report = json.loads(done.stdout)
     assert (report["merges"], report["files"], report["rows"]) == (1, 16, 80)
+    assert report["blocks_indexed"] == 1
     assert len(stored_ids(lake)) == 80
 
 
