@@ -162,7 +162,8 @@ _TOGETHER: Final = pa.schema(
 def together(view: View, query: Together) -> pa.Table:
     """Plates seen at the same camera close to this one's sightings: `plate`, `times`, `cameras`.
 
-    Those most often beside it first. Raises as `find`.
+    A read of another plate counts for the nearest sighting only: a vehicle that was read twice in
+    one pass was not followed twice. Those most often beside it first. Raises as `find`.
     """
     own_query = Sighting(query.text, query.where, limit=1_000_000)
     own = find(view, own_query, ["agency", "camera", "captured_at"])

@@ -140,10 +140,13 @@ def bit_of(day: int) -> int:
 
 def list_blocks(lake: Lake) -> list[Block]:
     """The index objects that count: of each class and block the newest."""
-    newest: dict[tuple[str, int], Block] = {}
-    for each in sorted(_every(lake), key=lambda block: block.uri):
-        newest[each.retention_class, each.number] = each
-    return [newest[key] for key in sorted(newest)]
+    return _sorted_out(lake)[0]
+
+
+def delete_superseded(lake: Lake) -> int:
+    """Delete the objects that do not count, of writers that were killed; how many there were."""
+    _, superseded = _sorted_out(lake)
+    return lake.store.delete(block.uri for block in superseded)
 
 
 def build(
@@ -195,15 +198,16 @@ def drop_days(lake: Lake, ended: Callable[[Partition], bool]) -> int:
     `ended` says which. Safe to kill and to run again. Objects that do not count any more go too.
     Raises Corrupt or Unavailable.
     """
-    current = {block.uri: block for block in list_blocks(lake)}
-    old = [block.uri for block in _every(lake) if block.uri not in current]
-    lake.store.delete(old)
-    return len(old) + sum(_drop(lake, block, ended) for block in current.values())
+    current, superseded = _sorted_out(lake)
+    lake.store.delete(block.uri for block in superseded)
+    return len(superseded) + sum(_drop(lake, block, ended) for block in current)
 
 
 def drop_partition(lake: Lake, partition: Partition) -> None:
     """Take one day of a class out of the index: its rows have changed. Raises as `drop_days`."""
-    for block in list_blocks(lake):
+    current, superseded = _sorted_out(lake)
+    lake.store.delete(block.uri for block in superseded)
+    for block in current:
         if (block.retention_class, block.number) == (
             partition.retention_class,
             block_of(partition.day),
@@ -287,8 +291,18 @@ def _delete_older(lake: Lake, block: Block) -> None:
     lake.store.delete(older)
 
 
+def _sorted_out(lake: Lake) -> tuple[list[Block], list[Block]]:
+    """Of all objects those that count, by class and block, and the others."""
+    every = sorted(_every(lake), key=lambda block: block.uri)
+    newest = {(each.retention_class, each.number): each for each in every}
+    superseded = [each for each in every if newest[each.retention_class, each.number] != each]
+    return [newest[key] for key in sorted(newest)], superseded
+
+
 def _every(lake: Lake) -> Iterator[Block]:
     for item in lake.store.list(f"{lake.config.warehouse}/{FOLDER}"):
+        if not item.uri.endswith(".parquet"):
+            continue  # what stands for a folder in a bucket
         *_, name, number, _ = item.uri.split("/")
         yield Block(
             item.uri, name.removeprefix("class="), int(number.removeprefix("block=")), item.size

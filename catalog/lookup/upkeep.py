@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from catalog.cutoffs import is_cut_off
 from catalog.lake import Lake
-from catalog.lookup.index import Block, block_of, build
+from catalog.lookup.index import Block, block_of, build, delete_superseded
 from catalog.lookup.view import View, files_by_partition
 from catalog.retention.lock import held
 
@@ -28,6 +28,7 @@ def refresh_index(
     Unavailable if another process is at it, or catalogue or store do not answer.
     """
     with held(lake, LOCK, owner, now) as lock, View(lake) as view:
+        delete_superseded(lake)
         closed = (today - timedelta(days=1) - _EPOCH).days
         files = {
             partition: uris

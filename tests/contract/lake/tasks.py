@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from alpr.retention import Period, Retention, RetentionClass
 from catalog.lake import Lake
+from catalog.lookup.index import drop_days
+from catalog.lookup.upkeep import refresh_index
 from catalog.retention.evidence import complete_pending, purge_evidence
 from catalog.retention.holds import Holds, Purpose
 from catalog.retention.orders import Orders
@@ -72,3 +74,13 @@ def move_rows(lake: Lake) -> None:
     """Agency-1 keeps its rows for a week from now on."""
     lake.retention = SHORTER
     orders(lake).move("agency-1", by="chief.adams", reason="new policy")
+
+
+def index_plates(lake: Lake) -> None:
+    """Bring the index of plates up to the table. The next run may take over at once."""
+    refresh_index(lake, NOW.date(), "test", lambda: NOW)
+
+
+def drop_index(lake: Lake) -> None:
+    """What the purge does to the index of days that have ended."""
+    drop_days(lake, lambda partition: partition.date < NOW.date() - timedelta(days=7))
