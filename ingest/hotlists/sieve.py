@@ -2,10 +2,10 @@
 
 A binary search in twelve million keys waits for memory two dozen times; the sieve's table is a
 fortieth of the snapshot and is looked at once for each plate. It lets every listed key through,
-and about one in two hundred others, which the search then does not find.
+and about one in a thousand others, which the search then does not find.
 
 The table is 64-bit words, a power of two of them, at most three keys a word on average. A key's
-word and the three bits that it sets there come from one multiplication (Fibonacci hashing).
+word and the four bits that it sets there come from one multiplication (Fibonacci hashing).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 KEYS_A_WORD: Final = 3
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 _ONE, _LOW = np.uint64(1), np.uint64(63)
-_SHIFTS: Final = (np.uint64(0), np.uint64(6), np.uint64(12))
+_SHIFTS: Final = (np.uint64(0), np.uint64(6), np.uint64(12), np.uint64(18))
 _MIX: Final = np.uint64(32)
 _PART: Final = 1 << 20
 

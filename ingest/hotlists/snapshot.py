@@ -29,7 +29,7 @@ from alpr.errors import Corrupt, Unavailable
 from alpr.records import HotlistEntry, Instant
 from ingest.hotlists import sieve
 from ingest.hotlists.table import SCHEMA as SCHEMA  # whoever opens a snapshot finds it here
-from ingest.hotlists.table import Pile, by_key, from_entries, to_entry, upgraded
+from ingest.hotlists.table import EntryReader, Pile, by_key, from_entries, upgraded
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +87,7 @@ class Snapshot:
         self.manifest = manifest
         self._table = table
         self._sieve = sifted
+        self._entries: EntryReader | None = None
         self.keys: NDArray[np.uint64] = table.column("key").to_numpy(zero_copy_only=True)
 
     def __len__(self) -> int:
@@ -107,12 +108,20 @@ class Snapshot:
         left = keys[maybe]
         first = np.searchsorted(self.keys, left, side="left")
         there = np.flatnonzero(self.keys[np.minimum(first, len(self) - 1)] == left)
-        last = np.searchsorted(self.keys, left[there], side="right")
-        return maybe[there], first[there], last
+        first, left = first[there], left[there]
+        last = first + 1
+        # Most plates are listed once: one look at the next key, which the first look brought along.
+        more = np.flatnonzero(self.keys[np.minimum(last, len(self) - 1)] == left)
+        more = more[last[more] < len(self)]
+        if len(more):
+            last[more] = np.searchsorted(self.keys, left[more], side="right")
+        return maybe[there], first, last
 
     def entry(self, row: int) -> HotlistEntry:
         """The entry of one row."""
-        return to_entry(self._table, row)
+        if self._entries is None:
+            self._entries = EntryReader(self._table)
+        return self._entries.entry(row)
 
 
 def write_snapshot(

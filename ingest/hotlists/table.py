@@ -6,7 +6,8 @@ Nothing here makes a Python object an entry: twelve million of them would take g
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -53,9 +54,56 @@ def from_entries(entries: Sequence[HotlistEntry]) -> pa.RecordBatch:
 
 
 def to_entry(batch: pa.RecordBatch, row: int) -> HotlistEntry:
-    """The entry of one row."""
-    fields: dict[str, Any] = {name: batch.column(name)[row].as_py() for name in FIELDS}
-    return HotlistEntry(**fields)
+    """The entry of one row; for many rows of a batch make an `EntryReader`."""
+    return EntryReader(batch).entry(row)
+
+
+class EntryReader:
+    """Single entries of a batch, read from its memory: a hit waits for no Arrow scalar."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._cells = [(name, _cells(batch.column(name))) for name in FIELDS]
+
+    def entry(self, row: int) -> HotlistEntry:
+        """The entry of one row, counted from 0."""
+        return HotlistEntry(**{name: cell(row) for name, cell in self._cells})
+
+
+def _cells(column: pa.Array) -> Callable[[int], Any]:
+    """A function of the row that gives the column's value as a Python object."""
+    kind, first = column.type, column.offset
+    if pa.types.is_dictionary(kind):
+        codes = column.indices
+        texts = column.dictionary.to_pylist()
+        numbers = np.frombuffer(codes.buffers()[1] or b"", np.int32)[codes.offset :]
+        return _unless_null(codes, lambda row: texts[numbers[row]])
+    buffers = column.buffers()
+    if pa.types.is_timestamp(kind):
+        micros = np.frombuffer(buffers[1] or b"", np.int64)[first:]
+        return _unless_null(column, lambda row: _EPOCH + timedelta(microseconds=int(micros[row])))
+    if kind == pa.int8():
+        small = np.frombuffer(buffers[1] or b"", np.int8)[first:]
+        return _unless_null(column, lambda row: int(small[row]))
+    wide = np.int64 if pa.types.is_large_string(kind) else np.int32
+    bounds = np.frombuffer(buffers[1] or b"", wide)[first:]
+    data = memoryview(buffers[2] or b"")
+    return _unless_null(column, lambda row: str(data[bounds[row] : bounds[row + 1]], "utf-8"))
+
+
+def _unless_null(column: pa.Array, cell: Callable[[int], Any]) -> Callable[[int], Any]:
+    bitmap = column.buffers()[0]
+    if bitmap is None:
+        return cell
+    bits, first = memoryview(bitmap), column.offset
+
+    def checked(row: int) -> Any:
+        place = row + first
+        return cell(row) if bits[place >> 3] >> (place & 7) & 1 else None
+
+    return checked
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
