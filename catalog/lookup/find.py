@@ -118,7 +118,7 @@ def common(view: View, query: Common) -> pa.Table:
 
     Those at most places first. Raises as `find`.
     """
-    found = []
+    found = _Counts(len(query.places))
     masks = [_keep(where) for where in query.places]
     columns = _order("plate", *(name for where in query.places for name in where.columns))
     files = {
@@ -133,22 +133,56 @@ def common(view: View, query: Common) -> pa.Table:
     # One pass for all places: most of the work is to fetch and decode.
     for part in scan(view, files.values(), columns, anywhere, filter_columns=columns):
         for number, mask in enumerate(masks):
-            counts = part.filter(mask(part)).group_by("plate").aggregate([("plate", "count")])
-            place = pa.array(np.full(counts.num_rows, number, np.int32))
-            found.append(
-                pa.table({"plate": counts["plate"], "place": place, "reads": counts["plate_count"]})
-            )
-    if not found:
-        return _COMMON.empty_table()
-    every = pa.concat_tables(found).group_by(["plate", "place"]).aggregate([("reads", "sum")])
-    rows = every.group_by("plate").aggregate([("place", "count"), ("reads_sum", "sum")])
-    rows = pa.table(
-        [rows["plate"].cast(pa.large_string()), rows["place_count"], rows["reads_sum_sum"]],
-        schema=_COMMON,
-    )
-    rows = rows.filter(pc.greater_equal(rows["places"], query.at_least))
+            found.add(part["plate"].filter(mask(part)), number)
+    rows = found.rows(query.at_least)
     order = [("places", "descending"), ("reads", "descending"), ("plate", "ascending")]
     return rows.sort_by(order).slice(0, query.limit)
+
+
+class _Counts:
+    """How often each plate was at each place. Plates become numbers, and numbers are counted: three
+    times as fast as grouping texts. Memory is that of the plates, each once, and of `_MANY` more.
+    """
+
+    _MANY: Final = 4_000_000
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._plates = pa.array([], pa.large_string())
+        self._counts = np.zeros((0, places), np.int64)
+        self._waiting: list[tuple[pa.ChunkedArray, int]] = []
+        self._rows = 0
+
+    def add(self, plates: pa.ChunkedArray, place: int) -> None:
+        """One read of each of these plates, at a place."""
+        self._waiting.append((plates.cast(pa.large_string()), place))
+        self._rows += len(plates)
+        if self._rows >= self._MANY:
+            self._count()
+
+    def rows(self, at_least: int) -> pa.Table:
+        """The plates that were at so many places: at how many, and how often."""
+        self._count()
+        there = (self._counts > 0).sum(axis=1)
+        enough = pa.array(there >= at_least)
+        table = pa.table([self._plates, there, self._counts.sum(axis=1)], schema=_COMMON)
+        return table.filter(enough)
+
+    def _count(self) -> None:
+        before = len(self._plates)
+        chunks = [chunk for plates, _ in self._waiting for chunk in plates.chunks]
+        every = pa.concat_arrays([self._plates, *chunks]).dictionary_encode()
+        counts = np.zeros((len(every.dictionary), self._places), np.int64)
+        # Those known before come first, so they keep their numbers.
+        counts[:before] = self._counts
+        codes = every.indices.to_numpy()
+        begin = before
+        for plates, place in self._waiting:
+            own = codes[begin : begin + len(plates)]
+            counts[:, place] += np.bincount(own, minlength=len(counts))
+            begin += len(plates)
+        self._plates, self._counts = every.dictionary, counts
+        self._waiting, self._rows = [], 0
 
 
 _COMMON: Final = pa.schema(

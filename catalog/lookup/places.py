@@ -57,12 +57,22 @@ class Circle:
 
     def contains(self, latitude: Degrees, longitude: Degrees) -> Mask:
         """Which places lie in it; a missing place (NaN) does not."""
+        # Most places are further north or south than the radius alone allows.
+        inside: Mask = np.abs(latitude - self.latitude) <= self._reach_degrees
+        inside[inside] = self._metres(latitude[inside], longitude[inside]) <= self.radius_m
+        return inside
+
+    @property
+    def _reach_degrees(self) -> float:
+        return float(np.degrees(self.radius_m / _EARTH_M)) * (1 + 1e-9)
+
+    def _metres(self, latitude: Degrees, longitude: Degrees) -> Degrees:
         north, own = np.radians(latitude), np.radians(self.latitude)
         half = np.sin((north - own) / 2) ** 2
         wide = np.sin(np.radians(longitude - self.longitude) / 2) ** 2
         chord = half + np.cos(north) * np.cos(own) * wide
         metres: Degrees = 2 * _EARTH_M * np.arcsin(np.sqrt(np.clip(chord, 0, 1)))
-        return metres <= self.radius_m
+        return metres
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from catalog.compact import CompactionPolicy, compact
 from catalog.config import LakeConfig
 from catalog.files import read_rows
 from catalog.lake import Lake
+from catalog.lookup import find as find_module
 from catalog.lookup import index
 from catalog.lookup import scan as scan_module
 from catalog.lookup.find import canvass, common, find, stream, together
@@ -204,6 +205,16 @@ def test_common_plates(view: View) -> None:
     assert {row["plate"]: (row["places"], row["reads"]) for row in found} == {
         plate: counts for plate, counts in expected.items() if counts[0] >= 2
     }
+
+
+def test_common_plates_counted_in_parts(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many reads are counted as they come; the answer must not show where that was done."""
+    days = (DAY - timedelta(days=30), DAY)
+    query = Common(tuple(Where(*days, cameras=frozenset({f"{a}/{c}"})) for a, c, *_ in CAMERAS), 2)
+    whole = common(view, query)
+    assert whole.num_rows
+    monkeypatch.setattr(find_module._Counts, "_MANY", 3)
+    assert common(view, query).equals(whole)
 
 
 def test_seen_together(config: LakeConfig) -> None:
@@ -418,6 +429,31 @@ def test_areas() -> None:
         assert area.contains(latitude, longitude).tolist() == expected
     assert parse_area("42,-71,43,-70") == Box(42, -71, 43, -70)
     assert parse_area("42,-71,500") == Circle(42, -71, 500)
+
+
+@given(st.floats(-89, 89), st.floats(-179, 179), st.floats(1, 1_000_000), st.data())
+def test_a_circle_has_what_its_radius_says(
+    latitude: float, longitude: float, radius: float, data: st.DataObject
+) -> None:
+    """By the angle between two directions from the middle of the Earth, without any shortcut."""
+    import numpy as np
+
+    circle = Circle(latitude, longitude, radius)
+    reach = radius / 111_195
+    near = data.draw(st.floats(-1.5 * reach, 1.5 * reach))
+    other = float(np.clip(latitude + near, -90, 90))
+    wide = min(1.5 * reach / max(np.cos(np.radians(other)), 1e-3), 180)
+    east = longitude + data.draw(st.floats(-wide, wide))
+
+    def direction(north: float, east: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        a, b = np.radians(north), np.radians(east)
+        return np.array([np.cos(a) * np.cos(b), np.cos(a) * np.sin(b), np.sin(a)])
+
+    here, there = direction(latitude, longitude), direction(other, east)
+    angle = np.arctan2(np.linalg.norm(np.cross(here, there)), here @ there)
+    metres = 6_371_008.8 * angle
+    if abs(metres - radius) > 0.01:
+        assert circle.contains(np.array([other]), np.array([east]))[0] == (metres < radius)
 
 
 def test_a_degree_of_latitude_is_111_kilometres() -> None:
