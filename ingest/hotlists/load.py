@@ -131,7 +131,8 @@ def _load(sources: Sources, layout: Layout, request: Request, folder: Path) -> R
     same = before is not None and (before.settings, before.mode) == (settings, request.mode)
     fetched: Fetched | None = None
     if is_address(request.location):
-        known = before if same else None
+        # Tags of another address say nothing about this one.
+        known = before if same and before and before.origin == _shown(request.location) else None
         fetched = request.fetching(
             request.location,
             folder / "list",
@@ -142,10 +143,16 @@ def _load(sources: Sources, layout: Layout, request: Request, folder: Path) -> R
         if fetched is None:
             return _unchanged(sources, request, current, before)
     files = files_of(fetched.path if fetched else Path(request.location))
-    content = content_digest(files)
+    content, stamps = content_digest(files), _stamps(files)
     if same and before is not None and before.content == content:
         return _unchanged(sources, request, current, before)
     reading = read_entries(files, layout, source, now, request.limits, request.progress)
+    if _stamps(files) != stamps:
+        raise Refusal(
+            "changed-while-read",
+            "somebody wrote the file while it was read: load it when it is complete; put new "
+            "files in place by renaming",
+        )
     places = reading.unique()
     report = sources.report(source.source, reading.rejects, now)
     old, own = own_rows(current, source.source)
@@ -310,6 +317,11 @@ def _unchanged(
         entries=before.entries,
         categories=before.categories,
     )
+
+
+def _stamps(files: list[Path]) -> list[tuple[int, int]]:
+    """Size and time of change of each file."""
+    return [(stat.st_size, stat.st_mtime_ns) for stat in (path.stat() for path in files)]
 
 
 def _shown(location: str) -> str:

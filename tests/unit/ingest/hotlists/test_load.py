@@ -290,6 +290,9 @@ def test_an_address_is_asked_only_for_what_has_changed(store: Store, tmp_path: P
         other = Source(source="state", category="amber", max_removed=1)
         assert store.load_from(address, other, token="t0ken").outcome == "done"
         assert "if-none-match" not in server.seen()[-1], "other settings need the list again"
+        again = f"{server.base}/to/{server.base}/list"
+        assert store.load_from(again, other).outcome == "unchanged"
+        assert "if-none-match" not in server.seen()[-1], "tags of another address say nothing"
     finally:
         server.process.kill()
         server.process.communicate()
@@ -314,6 +317,20 @@ def test_old_snapshots_go_and_three_stay(store: Store) -> None:
                 for n in range(5)]  # fmt: skip
     kept = {Path(name).stem for name in store.files() if name.startswith("snapshots/")}
     assert kept == set(versions[-3:])
+
+
+def test_a_file_that_somebody_still_writes_is_refused(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "growing"
+    file.write_text(csv_of("ABC1"))
+
+    def write_on(done: int, total: int) -> None:
+        if file.stat().st_size < 1000:
+            with file.open("a") as more:
+                more.write("XYZ9,MA,bolo,,,\n")
+
+    with pytest.raises(Refusal, match="changed-while-read"):
+        store.load_from(str(file), progress=write_on)
+    assert not (store.sources.store / "current.json").exists()
 
 
 def test_only_one_load_at_a_time(store: Store) -> None:
