@@ -178,11 +178,7 @@ def build(
         parts.append(pa.table([seen, bits], schema=SCHEMA))
     if not parts:
         return None
-    # Each plate has each day in one part at most, so the sum of its bits is all of them.
-    found = pa.concat_tables(parts).group_by("plate").aggregate([("days", "sum")])
-    rows = pa.table([found["plate"], found["days_sum"].cast(pa.uint32())], schema=SCHEMA).sort_by(
-        "plate"
-    )
+    rows = _united(parts)
     block = _write(lake, retention_class, number, rows, files)
     cutoffs = read_cutoffs(lake.table(READS.name))
     if any(is_cut_off(Partition(day, retention_class), cutoffs) for day in files):
@@ -229,6 +225,16 @@ def _drop(lake: Lake, block: Block, ended: Callable[[Partition], bool]) -> bool:
         _write(lake, block.retention_class, block.number, rows, kept)
     lake.store.delete([block.uri])
     return True
+
+
+def _united(parts: Sequence[pa.Table]) -> pa.Table:
+    """Each plate once, ascending, with all of its days; no two parts have a day in common."""
+    every = pa.concat_tables(parts)
+    plates = every["plate"].combine_chunks().dictionary_encode()
+    # No plate has a day twice, so the sum of its bits is all of them; a double holds 53 exactly.
+    days = np.bincount(plates.indices.to_numpy(), every["days"].to_numpy().astype(np.float64))
+    united = pa.table([plates.dictionary, days.astype(np.uint32)], schema=SCHEMA)
+    return united.sort_by("plate")
 
 
 def _only(rows: pa.Table, days: Iterable[int]) -> pa.Table:
