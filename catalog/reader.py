@@ -48,6 +48,15 @@ _REFUSED_FUNCTIONS: Final = frozenset(
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _SCHEMAS: Final = ("", "main")
 
+_BY_NAME: Final = {
+    "INTERRUPT": duckdb.InterruptException,
+    "Out of Memory": duckdb.OutOfMemoryException,
+    "IO Error": duckdb.IOException,
+    "HTTP Error": duckdb.IOException,
+    "Permission Error": duckdb.PermissionException,
+}
+"""Arrow hands on the text of an error only; it begins with the error's name."""
+
 Parameters = Sequence[object] | Mapping[str, object]
 
 
@@ -106,7 +115,7 @@ class Reader:
             with self._named():
                 result = self._connection.execute(sql, parameters)
                 reader = result.to_arrow_reader(_BATCH_ROWS)
-                yield reader.schema, iter(reader)
+                yield reader.schema, _batches(reader)
         finally:
             timer.cancel()
             timer.join()
@@ -206,6 +215,21 @@ class Reader:
 def as_reader(config: LakeConfig) -> LakeConfig:
     """The configuration of one who only asks: with the reader's keys, where there are such."""
     return config if config.s3 is None else replace(config, s3=config.s3.reader)
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The parts of an answer; what fails on the way as DuckDB would have raised it at first."""
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException) as error:
+            text = str(error)
+            raise next((kind for name, kind in _BY_NAME.items() if name in text), duckdb.Error)(
+                text
+            ) from error
+        yield batch
 
 
 def _nodes(tree: object) -> Iterator[Mapping[str, Any]]:
