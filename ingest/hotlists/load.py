@@ -159,7 +159,7 @@ def _load(sources: Sources, layout: Layout, request: Request, folder: Path) -> R
     change = Change.of(reading, places, old, own, request.mode)
     _guard(reading, change, before, request, len(own), report)
     reading.forget()
-    del places
+    del places, old
     batch = merged(current, reading, own, change)
     loaded = Loaded(
         layout=layout.name,

@@ -79,15 +79,21 @@ def merged(
         others = np.ones(len(current), bool)
         others[own] = False
         others[change.kept_old] = True
-        kept, first = np.flatnonzero(others).astype(np.int64), len(current)
-        both = Pile([current.rows])
+        kept = np.flatnonzero(others).astype(np.int64)
+        old = current.rows
+        if len(kept) < len(current) // 2:
+            # A source that replaces most of the list: what it replaces need not be in memory too.
+            old = Pile([old]).take(kept)
+            kept = np.arange(len(kept), dtype=np.int64)
+        first = old.num_rows
+        both = Pile([old] if first else [])
         both.extend(pile)
         pile = both
     rows = np.concatenate([kept, change.new_rows + first])
     del kept
     change.forget()
     order = np.argsort(pile.keys()[rows], kind="stable")
-    return pile.take(rows[order])
+    return pile.take(rows[order], current.unload if current is not None else None)
 
 
 def _keep_since(
@@ -118,8 +124,11 @@ def own_rows(current: Snapshot | None, source: str) -> tuple[Ids, NDArray[np.int
     codes = column.indices.to_numpy()
     own = np.flatnonzero(np.isin(codes, [i for i, name in enumerate(names) if name == source]))
     ids = current.rows.column("entry_id")
-    everything = len(own) == len(current)
-    return ids_of(ids if everything else ids.take(pa.array(own))), own.astype(np.int64)
+    found = ids_of(ids)
+    if len(own) < len(current):
+        found = found.at(own)
+    current.unload()
+    return found, own.astype(np.int64)
 
 
 def categories_of(batch: pa.RecordBatch, source: str) -> dict[str, int]:

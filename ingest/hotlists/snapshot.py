@@ -12,6 +12,7 @@ the `key` column and makes Python objects only for what it finds.
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterable
 from datetime import datetime
@@ -83,10 +84,12 @@ class Snapshot:
         manifest: Manifest,
         table: pa.RecordBatch,
         sifted: NDArray[np.uint64] | None = None,
+        mapped: mmap.mmap | None = None,
     ) -> None:
         self.manifest = manifest
         self._table = table
         self._sieve = sifted
+        self._mapped = mapped
         self._entries: EntryReader | None = None
         self.keys: NDArray[np.uint64] = table.column("key").to_numpy(zero_copy_only=True)
 
@@ -97,6 +100,11 @@ class Snapshot:
     def rows(self) -> pa.RecordBatch:
         """All entries as columns (SCHEMA), for checks of the list as a whole."""
         return self._table
+
+    def unload(self) -> None:
+        """Let go of the pages in memory: who needs one again reads it again."""
+        if self._mapped is not None:
+            self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def ranges(
         self, keys: NDArray[np.uint64]
@@ -225,7 +233,9 @@ def open_snapshot(store: Path, manifest: Manifest) -> Snapshot:
                 f"{path.name} should have {manifest.size} bytes with checksum "
                 f"{manifest.crc32c:08x}, and has {size} with {checksum:08x}: load the list again"
             )
-        reader = pa.ipc.open_file(pa.memory_map(str(path), "rb"))
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        reader = pa.ipc.open_file(pa.py_buffer(mapped))
         batch = (
             reader.get_batch(0)
             if reader.num_record_batches
@@ -238,7 +248,7 @@ def open_snapshot(store: Path, manifest: Manifest) -> Snapshot:
         sifted = _open_sieve(path.with_suffix(".sieve"), manifest)
     except (OSError, pa.ArrowException) as error:
         raise Corrupt(f"{path.name} cannot be read: {error}") from error
-    return Snapshot(manifest, batch, sifted)
+    return Snapshot(manifest, batch, sifted, mapped)
 
 
 def _open_sieve(path: Path, manifest: Manifest) -> NDArray[np.uint64] | None:

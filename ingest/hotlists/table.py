@@ -119,14 +119,17 @@ def coded(column: pa.Array, name: str) -> pa.Array:
     return column if column.type == kind else column.cast(kind)
 
 
+_PART: Final = 1 << 20
+
+
 class Ids(NamedTuple):
     """Entry ids as pairs of numbers: to compare millions of them without a string each."""
 
     head: NDArray[np.uint64]
     tail: NDArray[np.uint64]
 
-    def at(self, rows: NDArray[Any]) -> Ids:
-        """Those of these rows (places or mask)."""
+    def at(self, rows: NDArray[Any] | slice) -> Ids:
+        """Those of these rows (places, mask or slice)."""
         return Ids(self.head[rows], self.tail[rows])
 
     def find(self, among: Ids) -> NDArray[np.int64]:
@@ -134,11 +137,14 @@ class Ids(NamedTuple):
         if not len(among.head):
             return np.full(len(self.head), -1, np.int64)
         order = np.argsort(among.head, kind="stable")
-        place = np.searchsorted(among.head[order], self.head)
-        row = order[np.minimum(place, len(order) - 1)].astype(np.int64)
-        same = (among.head[row] == self.head) & (among.tail[row] == self.tail)
-        row[~same] = -1
-        return row
+        heads = among.head[order]
+        found = np.full(len(self.head), -1, np.int64)
+        for begin in range(0, len(self.head), _PART):  # in parts: each step is another copy
+            part = self.at(slice(begin, begin + _PART))
+            row = order[np.minimum(np.searchsorted(heads, part.head), len(order) - 1)]
+            same = (among.head[row] == part.head) & (among.tail[row] == part.tail)
+            found[begin : begin + _PART][same] = row[same]
+        return found
 
 
 class Pile:
@@ -184,8 +190,13 @@ class Pile:
         parts = [ids_of(part) for part in self._columns["entry_id"]] or [Ids(_NONE, _NONE)]
         return Ids(*(np.concatenate(half) for half in zip(*parts, strict=True)))
 
-    def take(self, rows: NDArray[np.int64]) -> pa.RecordBatch:
-        """These rows in this order; the pile is empty afterwards."""
+    def take(
+        self, rows: NDArray[np.int64], after: Callable[[], None] | None = None
+    ) -> pa.RecordBatch:
+        """These rows in this order; the pile is empty afterwards.
+
+        `after` is called after each column, to let go of what lies behind the pile.
+        """
         order = pa.array(rows)
         columns = []
         for name in SCHEMA.names:
@@ -193,6 +204,8 @@ class Pile:
             columns.append(whole.take(order))
             del whole
             give_back()
+            if after is not None:
+                after()
         self._columns = {name: [] for name in SCHEMA.names}
         self.rows = 0
         return pa.record_batch(columns, schema=SCHEMA)
