@@ -83,7 +83,7 @@ def merged(
         old = current.rows
         if len(kept) < len(current) // 2:
             # A source that replaces most of the list: what it replaces need not be in memory too.
-            old = Pile([old]).take(kept)
+            old = Pile([old]).take(kept, current.unload)
             kept = np.arange(len(kept), dtype=np.int64)
         first = old.num_rows
         both = Pile([old] if first else [])
